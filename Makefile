@@ -1,0 +1,85 @@
+# Every target creates .venv when it is missing, and reuses it until pyproject.toml, constraints.txt or TORCH change.
+# Set-up speaks on stderr, so that stdout is the command's own:   printf 'What is 17 + 25?\n' | make chat
+
+# PyPI's torch for Linux carries CUDA (gigabytes). A CPU build from PyTorch's own index:
+#   make chat TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
+TORCH  ?= torch==2.13.0
+PYTHON ?= python3
+VENV   ?= .venv
+
+# make chat MODEL=e2b;  make test PYTEST_ARGS="-k tokenizer"
+MODEL       ?= pebble
+PYTEST_ARGS ?=
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS   += --no-print-directory --no-builtin-rules
+
+# One worker per core, one torch thread per worker: steadier than many threads in one process, and no slower.
+# Selecting no test at all (pytest's exit code 5) is no failure.
+PYTEST = $(VENV)/bin/python -m pytest -q $(1) $(PYTEST_ARGS) || [ $$? = 5 ]
+PAR    := -n auto --dist loadfile --maxprocesses 4
+
+RUN := $(VENV)/.run-$(shell printf '%s' '$(TORCH)' | cksum | cut -d' ' -f1)
+DEV := $(VENV)/.dev-$(shell printf '%s' '$(TORCH)' | cksum | cut -d' ' -f1)
+
+.PHONY: help chat test test-long check format size clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+
+chat: $(RUN)  ## talk to pebble in the terminal; one prompt a line when stdin is not a terminal
+	@$(VENV)/bin/gemsmith run $(MODEL)
+
+test: $(DEV)  ## quick and slow tests: no network, under five minutes on two cores
+	@$(call PYTEST,$(PAR) -m "not long")
+
+test-long: $(DEV)  ## the tests marked long: under 35 minutes
+	@$(call PYTEST,$(PAR) -m long --durations=10)
+
+check: $(DEV)  ## format, lint, types, import floors, quick tests: under a minute
+	@$(VENV)/bin/ruff format --check --quiet . || { echo "run: make format" >&2; exit 1; }
+	@$(VENV)/bin/ruff check --quiet .
+	@$(VENV)/bin/mypy
+	@$(call PYTEST,$(PAR) -m "not slow and not long" --durations=5 --durations-min=2)
+
+format: $(DEV)  ## rewrite the sources as `make check` wants them
+	@$(VENV)/bin/ruff check --quiet --fix-only .
+	@$(VENV)/bin/ruff format --quiet .
+
+size:  ## lines of source per folder
+	@git ls-files -co --exclude-standard -- '*.py' '*.cpp' '*.h' '*.hpp' \
+	| while read -r f; do if [ -f "$$f" ]; then printf '%s %s\n' "$$(wc -l < "$$f")" "$$(dirname "$$f")"; fi; done \
+	| awk '{ n[$$2] += $$1; files[$$2]++; all += $$1 } \
+	       END { for (d in n) printf "%7d lines %4d files  %s\n", n[d], files[d], d | "sort -k5"; close("sort -k5"); \
+	             printf "%7d lines in all\n", all }'
+
+clean:  ## remove .venv and everything that can be made again
+	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find gemsmith tests recipes bench -name __pycache__ -prune -exec rm -rf {} +
+
+# --- the virtual environment ---------------------------------------------------------------------------------------
+
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
+
+$(VENV)/.made:
+	@{ command -v $(PYTHON) >/dev/null \
+	   && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	   || { echo "gemsmith needs Python 3.11 or newer, and $(PYTHON) is not; name one that is: make PYTHON=python3.12" >&2; exit 1; }; \
+	   $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	   || { echo "$(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }; \
+	   echo "setting up $(VENV) (once) ..." >&2; \
+	   $(PYTHON) -m venv $(VENV); touch $@; } >&2
+
+$(RUN): $(VENV)/.made pyproject.toml constraints.txt
+	@{ echo "  installing $(TORCH) ..."; \
+	   $(PIP) install -c constraints.txt $(TORCH); \
+	   echo "  installing gemsmith ..."; \
+	   $(PIP) install -c constraints.txt -e '.[torch]'; \
+	   rm -f $(VENV)/.run-*; touch $@; } >&2
+
+$(DEV): $(RUN)
+	@{ echo "  installing what the checks and tests need ..."; \
+	   $(PIP) install -c constraints.txt -e '.[train,dev]'; \
+	   rm -f $(VENV)/.dev-*; touch $@; } >&2

@@ -1,0 +1,1 @@
+"""The command `gemsmith`: one file per command. Each parses, calls, prints."""

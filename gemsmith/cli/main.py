@@ -1,0 +1,157 @@
+"""`gemsmith`: which command was meant, and how it ended.
+
+A command is a module of this folder with `add_arguments(parser)` and `run(args) -> int`. It is imported only when it is
+the one asked for, and imports what is heavy inside `run`, so that `gemsmith --help` costs a Python start and no more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import io
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Collection, Sequence
+from typing import Any, NoReturn
+
+from gemsmith.errors import GemsmithError, MissingDependencyError
+from gemsmith.version import __version__
+
+COMMANDS = {
+    "run": "ask a model once, or chat with it line by line",
+    "show": "what a model is made of: shapes, parameters, costs",
+    "eval": "score a model on held-out examples",
+}
+
+EXAMPLES = """\
+examples:
+  gemsmith run pebble "What is 17 + 25?"         a small model that comes with the package
+  gemsmith run pebble                            chat; /bye or Ctrl-D leaves
+  gemsmith show e2b                              parameters by component, FLOPs, K/V bytes
+  gemsmith COMMAND --help                        everything about one command
+
+exit codes: 0 well, 1 a problem told on stderr, 2 a command line not understood, 130 stopped with Ctrl-C.
+GEMSMITH_DEBUG=1 does what --debug does, NO_COLOR=1 keeps output plain.
+"""
+
+# third-party packages that only an extra brings: module -> (package, extra, what it is for)
+EXTRAS = {
+    "torch": ("torch", "torch", "this model's engine"),
+    "PIL": ("pillow", "media", "reading pictures"),
+    "av": ("av", "media", "reading sound and video"),
+    "pypdfium2": ("pypdfium2", "media", "reading PDF pages"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line; return its exit code."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = say_warning
+            replace_what_cannot_be_encoded()
+            code = run(argv)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of stdout left. Python would complain once more at exit, when it flushes what is left.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def run(argv: list[str]) -> int:
+    """Run the command that `argv` names; tell a user's mistake on stderr."""
+    debug = "--debug" in argv or os.environ.get("GEMSMITH_DEBUG", "") not in ("", "0")
+    try:
+        args = parse(argv)
+        code: int = args.run(args)
+        return code
+    except SystemExit as stop:  # argparse: --help and --version end with 0, usage errors with 2
+        return stop.code if isinstance(stop.code, int) else 1
+    except (GemsmithError, ModuleNotFoundError, OSError) as error:
+        told = as_gemsmith_error(error)
+        if told is None:
+            raise
+        if debug:
+            traceback.print_exception(error)
+        print(f"gemsmith: error: {told}", file=sys.stderr)
+        return 1
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """What `argv` means. Options may stand anywhere after the command, also between its arguments."""
+    name = next((word for word in argv if not word.startswith("-")), None)
+    if name is None:
+        parser = front_parser()
+        parser.parse_args(argv)
+        return argparse.Namespace(run=lambda _: print(parser.format_help(), end="") or 0)
+    if name not in COMMANDS:
+        front_parser().error(f"no command {name!r}{nearest(name, COMMANDS)}")
+    before, after = argv[: argv.index(name)], argv[argv.index(name) + 1 :]
+    front_parser().parse_args(before)
+    module = importlib.import_module(f"gemsmith.cli.{name}")
+    parser = Parser(prog=f"gemsmith {name}", description=f"{COMMANDS[name].capitalize()}.")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.set_defaults(run=module.run, usage_error=parser.error)
+    module.add_arguments(parser)
+    return parser.parse_intermixed_args(after)
+
+
+def front_parser() -> argparse.ArgumentParser:
+    """`gemsmith` without a command: what there is."""
+    width = max(map(len, COMMANDS)) + 2
+    commands = "".join(f"  {name:{width}}{text}\n" for name, text in COMMANDS.items())
+    parser = Parser(
+        prog="gemsmith",
+        usage="gemsmith COMMAND ...",
+        description=f"Gemma 4, whole, in Python.\n\ncommands:\n{commands}".rstrip(),
+        epilog=EXAMPLES,
+    )
+    parser.add_argument("--version", action="version", version=f"gemsmith {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def as_gemsmith_error(error: Exception) -> Exception | None:
+    """The error to tell the user about, or None where it is a bug of ours."""
+    if isinstance(error, GemsmithError):
+        return error
+    if isinstance(error, ModuleNotFoundError):
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        return MissingDependencyError(*extra) if extra else None
+    # a file that the user named: missing, not readable, a folder, a full disk
+    return error if isinstance(error, OSError) and error.filename is not None else None
+
+
+def say_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    """One line for a person, without the place in our sources that Python adds."""
+    print(f"gemsmith: warning: {message}", file=sys.stderr)
+
+
+def replace_what_cannot_be_encoded() -> None:
+    """A byte or character that the terminal's encoding lacks shows as a mark, and ends no conversation."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse that takes no abbreviations, keeps the lines of its examples, and says where help is."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"gemsmith: error: {message}\ntry: {self.prog} --help\n")
+
+
+def nearest(word: str, known: Collection[str]) -> str:
+    """ "; did you mean …?" where something known is close to `word`, else what there is."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}"

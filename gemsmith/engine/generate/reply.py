@@ -1,0 +1,85 @@
+"""Tokens to the events of one reply: the parser's, with stop strings applied, and the whole message at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from gemsmith.chat.parse import Parser
+from gemsmith.chat.values import Event, FinishReason, Part, Text, TokenLogprob, Usage
+from gemsmith.engine.generate.stop import StopStrings
+from gemsmith.engine.generate.tokens import Token
+from gemsmith.tokenizer import Tokenizer
+
+
+def stream_reply(
+    tokens: Iterator[Token], tokenizer: Tokenizer, *, num_prompt_tokens: int, in_thought: bool, stops: Sequence[str]
+) -> Iterator[Event]:
+    """Events in the order things become visible; the last is `done`. Stop strings look at the answer, not at thoughts."""
+    parser, filter_ = Parser(tokenizer, in_thought=in_thought), StopStrings(stops)
+    drawn: list[Token] = []
+    finish: FinishReason = "length"  # if the prompt leaves room for no token at all
+    for token in tokens:
+        drawn.append(token)
+        yield from _filtered(parser.push(token.id), filter_)
+        finish = token.finish or finish
+        if filter_.found:
+            finish = "stop"
+            break
+    message = None
+    for event in parser.finish(finish):
+        if event.kind == "done":
+            message = event.message
+        else:
+            yield from _filtered([event], filter_)
+    yield from _text_event(filter_.flush())
+    assert message is not None
+    if filter_.found:
+        message = replace(message, parts=truncated(message.parts, filter_.num_shown))
+    usage = Usage(num_prompt_tokens, len(drawn), parser.num_thought_tokens)
+    yield Event("done", message=replace(message, usage=usage, logprobs=_logprobs(drawn, tokenizer)))
+
+
+def _filtered(events: list[Event], filter_: StopStrings) -> Iterator[Event]:
+    for event in events:
+        if filter_.found:
+            return
+        if event.kind == "text":
+            yield from _text_event(filter_.push(event.text))
+        else:
+            yield from _text_event(filter_.flush())  # a stop string does not reach across a thought or a call
+            yield event
+
+
+def _text_event(text: str) -> Iterator[Event]:
+    if text:
+        yield Event("text", text=text)
+
+
+def truncated(parts: Sequence[Part], num_characters: int) -> tuple[Part, ...]:
+    """Parts up to the answer's first `num_characters` characters; nothing that follows them."""
+    kept: list[Part] = []
+    for part in parts:
+        if not isinstance(part, Text):
+            kept.append(part)
+            continue
+        if len(part.text) > num_characters:
+            return (*kept, Text(part.text[:num_characters])) if num_characters else tuple(kept)
+        kept.append(part)
+        num_characters -= len(part.text)
+    return tuple(kept)
+
+
+def _logprobs(tokens: list[Token], tokenizer: Tokenizer) -> tuple[TokenLogprob, ...] | None:
+    if not any(token.logprob is not None for token in tokens):
+        return None
+
+    def text(id: int) -> str:
+        return tokenizer.decode([id], control=True)
+
+    return tuple(
+        TokenLogprob(t.id, text(t.id), t.logprob or 0.0, tuple((id, text(id), logprob) for id, logprob in t.top))
+        for t in tokens
+    )
+
+

@@ -1,0 +1,221 @@
+"""`gemsmith.load` and the Model it returns: messages in, messages and events out.
+
+Puts the rooms below together: hub finds, formats opens, runtime executes, chat renders and parses, `generate` loops.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from gemsmith.chat import Event, Message, Prompt, render
+from gemsmith.chat.template import template_warning
+from gemsmith.config import GenerationConfig, ModelConfig, preset
+from gemsmith.engine.generate.reply import stream_reply
+from gemsmith.engine.generate.text import stream_text
+from gemsmith.engine.generate.tokens import Token, generate
+from gemsmith.engine.sampling import Sampling
+from gemsmith.errors import ContextLengthError, GemsmithError, ModelFileError, RequestError, UnsupportedMediaError
+from gemsmith.formats.checkpoint import open_checkpoint
+from gemsmith.hub.names import DEFAULT_TOKENIZER, resolve
+from gemsmith.runtime.protocol import Run, Runtime
+from gemsmith.runtime.select import open_runtime
+from gemsmith.tokenizer import Tokenizer, load_tokenizer
+
+OPEN_THOUGHT = "<|channel>thought\n"
+LOGITS_CHUNK = 512  # rows of logits that stand in memory beside the result
+
+
+class Model:
+    """A loaded model. Threads may share it; each call has its own sequence."""
+
+    def __init__(
+        self,
+        name: str,
+        config: ModelConfig,
+        runtime: Runtime,
+        tokenizer: Tokenizer | None,
+        generation: GenerationConfig,
+        max_context: int,
+    ):
+        self.name, self.config, self.runtime = name, config, runtime
+        self._tokenizer, self.generation, self.max_context = tokenizer, generation, max_context
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The checkpoint's tokenizer. ModelFileError if its folder has none: such a model serves for `logits` alone."""
+        if self._tokenizer is None:
+            raise ModelFileError(
+                f"{self.name} has no tokenizer.json, so it can only compute logits of ids; put the checkpoint's"
+                " tokenizer.json beside its config.json"
+            )
+        return self._tokenizer
+
+    def render(
+        self, messages: Any, *, tools: Sequence[Any] = (), think: bool = False, preserve_thinking: bool = False
+    ) -> Prompt:
+        """The prompt of a conversation: `.ids`, `.media`, and `.text` with its control tokens spelled out.
+
+        `messages` is a string, a Message, an OpenAI-style dictionary, or a list of these. `tools` are functions,
+        Pydantic models or JSON-schema dictionaries.
+        """
+        return render(
+            messages,
+            tokenizer=self.tokenizer,
+            tools=tools,
+            think=think,
+            preserve_thinking=preserve_thinking,
+            # Sizes without per-layer embeddings (12B, 26B-A4B, 31B) were taught that an empty thought means "off".
+            empty_thought=self.config.text.hidden_size_per_layer_input == 0,
+        )
+
+    def chat(self, messages: Any, *, tools: Sequence[Any] = (), think: bool = False, **sampling: Any) -> Message:
+        """The model's reply: `.text`, `.thought`, `.tool_calls`, `.usage`, `.finish_reason`, `.logprobs`.
+
+        Sampling keywords are those of `engine.sampling.Sampling`: temperature, top_p, top_k, min_p, max_tokens, stop,
+        seed, repetition_penalty, presence_penalty, frequency_penalty, logit_bias, logprobs, top_logprobs.
+        Raises RequestError (ContextLengthError, SamplingError, MessageError, ToolError, UnsupportedMediaError).
+        """
+        message = None
+        for event in self.stream(messages, tools=tools, think=think, **sampling):
+            message = event.message or message
+        assert message is not None
+        return message
+
+    def stream(
+        self, messages: Any, *, tools: Sequence[Any] = (), think: bool = False, **sampling: Any
+    ) -> Iterator[Event]:
+        """Events of the reply as it is written: kind `text`, `thought`, `tool_call`, `error`, and last `done`.
+
+        Bad requests raise here, before the first event is asked for. Closing the iterator stops the model.
+        """
+        prompt = self.render(messages, tools=tools, think=think)
+        options = self._options(sampling)
+        tokens = self._tokens(prompt, options)
+        return stream_reply(
+            tokens,
+            self.tokenizer,
+            num_prompt_tokens=len(prompt.ids),
+            in_thought=prompt.text.endswith(OPEN_THOUGHT),
+            stops=options.stop,
+        )
+
+    def complete(self, text: str, **sampling: Any) -> str:
+        """A plain continuation of `text`, after exactly one <bos>: for base models, and to see what a model makes of it."""
+        return "".join(self.stream_complete(text, **sampling))
+
+    def stream_complete(self, text: str, **sampling: Any) -> Iterator[str]:
+        """The continuation as it is written."""
+        if not isinstance(text, str):
+            raise RequestError(f"complete continues a string, found {type(text).__name__}")
+        ids = (self.config.text.bos_token_id, *self.tokenizer.encode(text))
+        options = self._options(sampling)
+        return stream_text(self._tokens(Prompt(ids), options), self.tokenizer, options.stop)
+
+    def logits(self, prompt: Prompt | Sequence[int]) -> np.ndarray:
+        """Logits [T, V], float32, after each token of a prompt or list of ids."""
+        ids = self._checked_ids(prompt)
+        sequence = self.runtime.new()
+        try:
+            chunks = [ids[i : i + LOGITS_CHUNK] for i in range(0, len(ids), LOGITS_CHUNK)]
+            parts = [self.runtime.step([Run(sequence, chunk, range(len(chunk)))]).logits for chunk in chunks]
+        finally:
+            self.runtime.free(sequence)
+        return np.concatenate(parts)
+
+    def _tokens(self, prompt: Prompt, options: Sampling) -> Iterator[Token]:
+        ids = self._checked_ids(prompt)
+        return generate(
+            self.runtime,
+            ids,
+            options,
+            stop_ids=frozenset(self.generation.eos_token_ids),
+            suppressed=self._suppressed(),
+            max_context=self.max_context,
+        )
+
+    def _checked_ids(self, prompt: Prompt | Sequence[int]) -> Sequence[int]:
+        """Ids that this model can read, or a RequestError."""
+        if isinstance(prompt, Prompt) and prompt.media:
+            kind = type(prompt.media[0]).__name__.lower()
+            raise UnsupportedMediaError(f"{self.name} cannot take {kind} input: it was loaded for text alone")
+        ids = prompt.ids if isinstance(prompt, Prompt) else [int(id) for id in prompt]
+        size = self.config.text.vocab_size
+        if not ids or not all(0 <= id < size for id in ids):
+            found = next((id for id in ids if not 0 <= id < size), "no ids at all")
+            raise RequestError(f"a prompt must be token ids from 0 to {size - 1}, found {found}")
+        if len(ids) > self.max_context:
+            raise ContextLengthError(len(ids), self.max_context)
+        return ids
+
+    def _suppressed(self) -> tuple[int, ...]:
+        """Ids the checkpoint forbids, and rows of the head that no token of the vocabulary stands behind."""
+        unused = range(self.tokenizer.vocab_size, self.config.text.vocab_size)
+        return (*self.generation.suppress_tokens, *unused)
+
+    def _options(self, sampling: Mapping[str, Any]) -> Sampling:
+        """What the caller asked for, over the checkpoint's generation_config."""
+        options = Sampling.of(sampling)
+        defaults = {name: getattr(self.generation, name) for name in ("temperature", "top_k", "top_p")}
+        if not self.generation.do_sample:
+            defaults["temperature"] = 0.0
+        return replace(options, **{n: value for n, value in defaults.items() if getattr(options, n) is None})
+
+
+def load(
+    source: str | os.PathLike[str],
+    *,
+    backend: str | None = None,
+    dtype: str | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+    max_context: int | None = None,
+) -> Model:
+    """Load a model by embedded name ("pebble"), from a checkpoint folder, or a seeded stand-in ("tiny-random-e2b").
+
+    `dtype` is "float32", "bfloat16" or "float16"; `max_context` in tokens, at most what the model was built for.
+    Raises ModelNotFoundError, ModelFileError, MissingDependencyError, or GemsmithError for impossible settings.
+    """
+    found = resolve(source)
+    options: dict[str, Any] = {"backend": backend, "dtype": dtype, "device": device, "threads": threads}
+    if found.kind == "random":
+        config, generation = preset(found.name), GenerationConfig()
+        limit = _context_limit(config, max_context)
+        runtime = open_runtime(config.text, None, **options)
+        return Model(found.name, config, runtime, load_tokenizer(DEFAULT_TOKENIZER), generation, limit)
+    if found.kind == "config":
+        raise ModelFileError(f"{found.name} describes a model but holds no weights; give the folder of a checkpoint")
+    assert found.path is not None
+    checkpoint = open_checkpoint(found.path)
+    limit = _context_limit(checkpoint.config, max_context)
+    if message := template_warning(checkpoint.chat_template):
+        warnings.warn(f"{found.name}: {message}", stacklevel=2)
+    tokenizer = load_tokenizer(checkpoint.tokenizer_path) if checkpoint.tokenizer_path else None
+    if tokenizer is not None and tokenizer.vocab_size > checkpoint.config.text.vocab_size:
+        raise ModelFileError(
+            f"the tokenizer of {found.name} has {tokenizer.vocab_size} tokens but the model's table only"
+            f" {checkpoint.config.text.vocab_size}; the files belong to different models"
+        )
+    generation = _generation_config(checkpoint.generation_config)
+    runtime = open_runtime(checkpoint.config.text, checkpoint, **options)
+    return Model(found.name, checkpoint.config, runtime, tokenizer, generation, limit)
+
+
+def _generation_config(data: Mapping[str, Any] | None) -> GenerationConfig:
+    return GenerationConfig() if data is None else GenerationConfig.from_json(data)
+
+
+def _context_limit(config: ModelConfig, asked: int | None) -> int:
+    most = config.text.max_position_embeddings
+    if asked is None:
+        return most
+    if isinstance(asked, bool) or not isinstance(asked, int) or not 1 <= asked <= most:
+        raise GemsmithError(f"max_context must be from 1 to the {most} tokens this model was built for, found {asked!r}")
+    return asked
+
+

@@ -1,0 +1,126 @@
+"""The tree of exceptions a user of gemsmith can meet.
+
+    GemsmithError
+    ├── ModelFileError          a checkpoint, config or tokenizer file that cannot be used
+    │   ├── ConfigError         config.json: missing, contradictory or impossible values
+    │   ├── TensorFileError     a tensor file whose header lies, or that is cut short
+    │   ├── TensorMismatchError tensors missing, unexpected or of the wrong shape
+    │   └── TokenizerError      a vocabulary that contradicts itself
+    ├── ModelNotFoundError      a name that leads to no model
+    ├── RequestError            something asked of a model that it cannot do
+    │   ├── ContextLengthError  more tokens than the model was started for
+    │   ├── SamplingError       a sampling value outside its range
+    │   ├── MessageError        a message or part that cannot be rendered
+    │   ├── ToolError           a tool declaration or call that cannot be expressed
+    │   └── UnsupportedMediaError  a picture, clip or sound for a model without that sense
+    ├── NumericalError          a computation that left the numbers (NaN or infinity)
+    ├── MissingDependencyError  an optional extra is not installed
+    └── TrainingError           a run that cannot start, resume or go on
+
+Every message says what was asked, what was found, and what to do. `assert` is for our own invariants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class GemsmithError(Exception):
+    """The root: what `except gemsmith.GemsmithError` catches is a user's to mend, not a bug of ours."""
+
+
+class ModelFileError(GemsmithError):
+    """A file of a checkpoint cannot be used."""
+
+
+class ConfigError(ModelFileError):
+    """config.json holds a missing, contradictory or impossible value."""
+
+
+class TensorFileError(ModelFileError):
+    """A tensor file whose header lies about its content, or that is cut short."""
+
+
+class TensorMismatchError(ModelFileError):
+    """Tensors of a checkpoint are missing, unexpected, or of the wrong shape.
+
+    Names every offender in its attributes; the message shows the first few of each kind.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        missing: Iterable[str] = (),
+        unexpected: Iterable[str] = (),
+        misshaped: Iterable[str] = (),
+    ):
+        self.missing, self.unexpected, self.misshaped = tuple(missing), tuple(unexpected), tuple(misshaped)
+        parts = [
+            f"{len(names)} {kind}: {', '.join(names[:8])}{', …' if len(names) > 8 else ''}"
+            for kind, names in (
+                ("missing", self.missing),
+                ("unexpected", self.unexpected),
+                ("with the wrong shape", self.misshaped),
+            )
+            if names
+        ]
+        super().__init__(
+            f"{source} does not match its config: tensors {'; '.join(parts)}. "
+            "Download the checkpoint again, or check that config.json belongs to it"
+        )
+
+
+class TokenizerError(ModelFileError):
+    """A vocabulary or merge list that contradicts itself."""
+
+
+class ModelNotFoundError(GemsmithError):
+    """A name that leads to no model."""
+
+
+class RequestError(GemsmithError):
+    """Something was asked of a model that it cannot do."""
+
+
+class ContextLengthError(RequestError):
+    """A prompt longer than the context the model was started for (counts in tokens)."""
+
+    def __init__(self, num_tokens: int, limit: int):
+        self.num_tokens, self.limit = num_tokens, limit
+        super().__init__(
+            f"prompt has {num_tokens} tokens but this model's context is {limit}; shorten it"
+            " or load the model with a larger max_context"
+        )
+
+
+class SamplingError(RequestError):
+    """A sampling value outside its range."""
+
+
+class MessageError(RequestError):
+    """A message or part that cannot be rendered for the model."""
+
+
+class ToolError(RequestError):
+    """A tool declaration or call that cannot be expressed in Gemma's syntax."""
+
+
+class UnsupportedMediaError(RequestError):
+    """A picture, clip or sound was given to a model without that sense."""
+
+
+class NumericalError(GemsmithError):
+    """A computation left the numbers: NaN or infinity. The answer would be wrong, so there is none."""
+
+
+class MissingDependencyError(GemsmithError):
+    """An optional extra is not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str):
+        self.package, self.extra = package, extra
+        super().__init__(f"{purpose} needs {package}, which is not installed; run: pip install 'gemsmith[{extra}]'")
+
+
+class TrainingError(GemsmithError):
+    """A training run that cannot start, resume or go on."""

@@ -1,0 +1,78 @@
+"""What every engine that executes a model offers: sequences as handles, ragged batches in, rows out.
+
+One shape serves prefill, chunked prefill, decode, verification of drafts and continuous batching: a batch is a list of
+runs, each a sequence with its next tokens and the rows wanted back. Nothing here computes.
+
+    R wanted rows   V vocabulary   D hidden
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Run:
+    """The next tokens of one sequence, and which of them (indices into `ids`) a result is wanted for."""
+
+    sequence: int
+    ids: Sequence[int]
+    wanted: Sequence[int]
+
+
+class Rows(Protocol):
+    """Results for the wanted rows of a step, in order; each is computed only when asked."""
+
+    @property
+    def token_ids(self) -> np.ndarray:
+        """The likeliest token of each row, [R] int64."""
+        ...
+
+    @property
+    def logits(self) -> np.ndarray:
+        """Soft-capped logits, [R, V] float32."""
+        ...
+
+    @property
+    def hidden(self) -> np.ndarray:
+        """Hidden states after the final norm, [R, D] float32."""
+        ...
+
+    def top(self, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The k best ids [R, k], best first, their logits [R, k], and the log-sum-exp of each whole row [R]."""
+        ...
+
+
+class Runtime(Protocol):
+    """An engine with a model's weights in it."""
+
+    @property
+    def name(self) -> str: ...
+
+    def new(self) -> int:
+        """An empty sequence."""
+        ...
+
+    def fork(self, sequence: int) -> int:
+        """An independent sequence with the same tokens behind it."""
+        ...
+
+    def length(self, sequence: int) -> int:
+        """Tokens the sequence holds."""
+        ...
+
+    def trim(self, sequence: int, length: int) -> None:
+        """Forget all but the first `length` tokens; ValueError where a sliding window has moved past them."""
+        ...
+
+    def free(self, sequence: int) -> None:
+        """Give the sequence's memory back."""
+        ...
+
+    def step(self, batch: Sequence[Run]) -> Rows:
+        """Append each run's tokens to its sequence and return the wanted rows, run after run."""
+        ...

@@ -1,0 +1,41 @@
+"""Chooses the engine that executes a model, and puts its weights in. The engines themselves are imported here alone."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+
+from gemsmith.config import TextConfig
+from gemsmith.errors import GemsmithError, MissingDependencyError
+from gemsmith.formats.tensor import TensorView
+from gemsmith.runtime.protocol import Runtime
+
+BACKENDS = ("torch",)
+
+
+def open_runtime(
+    text: TextConfig,
+    tensors: Mapping[str, TensorView] | None,
+    *,
+    backend: str | None = None,
+    dtype: str | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+) -> Runtime:
+    """A runtime with these weights in it; with weights from seed 0 if `tensors` is None.
+
+    GemsmithError for a backend, dtype or device that does not exist here; MissingDependencyError without torch.
+    """
+    if backend not in (None, *BACKENDS):
+        raise GemsmithError(f"there is no backend {backend!r}; known are {', '.join(BACKENDS)}")
+    if threads is not None and (not isinstance(threads, int) or not 1 <= threads <= 1024):
+        raise GemsmithError(f"threads must be a whole number from 1 to 1024, found {threads!r}")
+    if importlib.util.find_spec("torch") is None:
+        raise MissingDependencyError("torch", "torch", "running a model")
+    from gemsmith.runtime.torch import TorchRuntime, load_text_model, make_random_text_model, set_threads
+
+    if threads is not None:
+        set_threads(threads)
+    if tensors is None:
+        return TorchRuntime(make_random_text_model(text, dtype=dtype, device=device))
+    return TorchRuntime(load_text_model(text, tensors, dtype=dtype, device=device))

@@ -1,0 +1,107 @@
+"""Runs the torch model, one sequence after the other. No batching of unlike lengths: that is for the fast runtimes.
+
+    T query tokens   R wanted rows   D hidden   V vocabulary
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import count
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gemsmith.cache.dense import DenseCache
+from gemsmith.model.text import TextModel
+from gemsmith.runtime.protocol import Run
+
+CHUNK = 512  # prompt tokens per forward pass: bounds the masks and scores that stand in memory at once
+
+
+class TorchRows:
+    """Hidden states of the wanted rows; logits are made from them when asked."""
+
+    def __init__(self, model: TextModel, hidden_RD: Tensor):
+        self._model, self._hidden_RD = model, hidden_RD
+
+    @cached_property
+    def _logits_RV(self) -> Tensor:
+        with torch.inference_mode():
+            return self._model.logits(self._hidden_RD[None])[0]
+
+    @property
+    def token_ids(self) -> np.ndarray:
+        ids: np.ndarray = self._logits_RV.argmax(-1).cpu().numpy()
+        return ids
+
+    @property
+    def logits(self) -> np.ndarray:
+        logits: np.ndarray = self._logits_RV.cpu().numpy()
+        return logits
+
+    @property
+    def hidden(self) -> np.ndarray:
+        hidden: np.ndarray = self._hidden_RD.float().cpu().numpy()
+        return hidden
+
+    def top(self, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        values, ids = self._logits_RV.topk(k, dim=-1)
+        return ids.cpu().numpy(), values.cpu().numpy(), self._logits_RV.logsumexp(-1).cpu().numpy()
+
+
+class TorchRuntime:
+    """The protocol of `runtime.protocol.Runtime` over a `TextModel` on any torch device."""
+
+    name = "torch"
+
+    def __init__(self, model: TextModel):
+        self._model = model.eval()
+        weight = model.embed_tokens.weight
+        self._device, self._dtype = weight.device, weight.dtype
+        self._caches: dict[int, DenseCache] = {}
+        self._handles = count()
+
+    def new(self) -> int:
+        handle = next(self._handles)
+        self._caches[handle] = DenseCache(self._model.text, dtype=self._dtype, device=self._device)
+        return handle
+
+    def fork(self, sequence: int) -> int:
+        handle = next(self._handles)
+        self._caches[handle] = self._caches[sequence].fork()
+        return handle
+
+    def length(self, sequence: int) -> int:
+        return self._caches[sequence].length
+
+    def trim(self, sequence: int, length: int) -> None:
+        self._caches[sequence].trim(length)
+
+    def free(self, sequence: int) -> None:
+        del self._caches[sequence]
+
+    def nbytes(self, sequence: int) -> int:
+        """Bytes that the sequence's keys and values hold."""
+        return self._caches[sequence].nbytes
+
+    def step(self, batch: Sequence[Run]) -> TorchRows:
+        with torch.inference_mode():
+            return TorchRows(self._model, torch.cat([self._run(run) for run in batch]))
+
+    def _run(self, run: Run) -> Tensor:
+        """Wanted hidden rows [R, D] of one run, its tokens taken in chunks."""
+        ids = torch.tensor([list(run.ids)], dtype=torch.long, device=self._device)
+        parts = []
+        for start in range(0, ids.shape[1], CHUNK):
+            chunk = ids[:, start : start + CHUNK]
+            wanted = [i - start for i in run.wanted if start <= i < start + chunk.shape[1]]
+            wanted_BR = torch.tensor([wanted], dtype=torch.long, device=self._device)
+            parts.append(self._model.hidden(chunk, self._caches[run.sequence], wanted_BR=wanted_BR)[0])
+        return torch.cat(parts)
+
+
+def set_threads(threads: int) -> None:
+    """Processor threads that torch computes with, in this whole process."""
+    torch.set_num_threads(threads)

@@ -1,0 +1,110 @@
+"""The metadata of a GGUF file: its key/value pairs, and nothing that follows them.
+
+It does not read tensors, nor give the keys a meaning. Every count and length a file claims is held against the bytes
+that are left before anything is allocated, so that a lying file costs an error message and no memory.
+Layout: the GGUF specification, github.com/ggml-org/ggml, docs/gguf.md (versions 2 and 3, little-endian).
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from pathlib import Path
+from typing import Any, NoReturn
+
+from gemsmith.errors import TokenizerError
+
+MAGIC = b"GGUF"
+STRING, ARRAY = 8, 9
+SCALARS = {
+    0: "B",
+    1: "b",
+    2: "H",
+    3: "h",
+    4: "I",
+    5: "i",
+    6: "f",
+    7: "?",
+    10: "Q",
+    11: "q",
+    12: "d",
+}  # code for struct, by type
+LENGTH = struct.Struct("<Q")  # of a string, in bytes; of an array, in elements
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """All key/value pairs of the GGUF file at `path`, in the file's order; arrays become lists."""
+    with open(path, "rb") as file:
+        if file.read(len(MAGIC)) != MAGIC:
+            raise TokenizerError(f"{path} is not a GGUF file: it does not begin with {MAGIC.decode()}")
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return _Reader(path, data).metadata()
+
+
+class _Reader:
+    """A cursor `at` into the bytes of a file, which refuses to step past their end."""
+
+    def __init__(self, path: Path, data: mmap.mmap):
+        self.path, self.data, self.end = path, data, len(data)
+        self.at = len(MAGIC)
+
+    def metadata(self) -> dict[str, Any]:
+        version = self.scalar(4, "the version")
+        if version not in (2, 3):
+            self.fail(f"has version {version}, and only little-endian versions 2 and 3 are read here")
+        self.scalar(10, "the number of tensors")
+        values: dict[str, Any] = {}
+        for _ in range(self.scalar(10, "the number of keys")):
+            key = self.strings(1, "a key")[0]
+            if key in values:
+                self.fail(f"gives the key {key!r} twice")
+            values[key] = self.value(key)
+        return values
+
+    def value(self, key: str) -> Any:
+        kind = self.scalar(4, f"the type of {key!r}")
+        if kind == STRING:
+            return self.strings(1, f"{key!r}")[0]
+        if kind != ARRAY:
+            return self.scalar(kind, f"{key!r}")
+        kind = self.scalar(4, f"the element type of {key!r}")
+        count = self.scalar(10, f"the length of {key!r}")
+        return self.strings(count, f"{key!r}") if kind == STRING else self.scalars(kind, count, f"{key!r}")
+
+    def scalar(self, kind: int, what: str) -> Any:
+        return self.scalars(kind, 1, what)[0]
+
+    def scalars(self, kind: int, count: int, what: str) -> list[Any]:
+        if kind not in SCALARS:
+            self.fail(f"has the unknown type {kind} for {what}")
+        size = struct.calcsize("<" + SCALARS[kind])
+        self.need(count * size, what)
+        numbers = struct.unpack_from(f"<{count}{SCALARS[kind]}", self.data, self.at)
+        self.at += count * size
+        return list(numbers)
+
+    def strings(self, count: int, what: str) -> list[str]:
+        """`count` strings, each its length and its bytes; this loop is much of the time a vocabulary takes."""
+        self.need(count * LENGTH.size, what)
+        data, at, end, length_at = self.data, self.at, self.end, LENGTH.unpack_from
+        found: list[str] = []
+        try:
+            for _ in range(count):
+                start = at + 8
+                at = start + length_at(data, at)[0]
+                if at > end:
+                    self.need(at - self.at, what)
+                found.append(str(data[start:at], "utf-8"))
+        except struct.error:  # a length that begins less than 8 bytes before the end
+            self.need(at + LENGTH.size - self.at, what)
+        except UnicodeDecodeError as error:
+            self.fail(f"holds text that is not UTF-8 in {what}: {error.reason} at byte {start + error.start}")
+        self.at = at
+        return found
+
+    def need(self, size: int, what: str) -> None:
+        if size > self.end - self.at:
+            self.fail(f"is {self.end} bytes, but {what} at byte {self.at} claims at least {size} more")
+
+    def fail(self, problem: str) -> NoReturn:
+        raise TokenizerError(f"{self.path} cannot be read as GGUF: it {problem}. Download the file again")

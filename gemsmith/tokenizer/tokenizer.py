@@ -1,0 +1,130 @@
+"""Text to token ids and back, for one vocabulary.
+
+`encode` is for content and never yields a control token, whatever the text spells: control ids are put between
+contents by the chat renderer. It adds no `<bos>`. The reference is GemmaTokenizer of `transformers`: spaces become `▁`,
+tokens that the file wants found whole are, and the rest is byte-pair encoded, with bytes for unknown characters.
+A literal `▁` in a text is a space from there on, as in the reference.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from gemsmith.errors import MessageError, TokenizerError
+from gemsmith.tokenizer import gguf_vocabulary, json_vocabulary
+from gemsmith.tokenizer.bpe import SPACE, BytePairEncoder
+from gemsmith.tokenizer.control import is_control
+from gemsmith.tokenizer.vocabulary import Vocabulary, merge_ranks, token_ids
+
+BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+
+
+class Tokenizer:
+    """Encodes content and decodes ids with one vocabulary; threads may share it."""
+
+    def __init__(self, vocabulary: Vocabulary):
+        self.vocabulary = vocabulary
+        self.vocab_size = len(vocabulary.tokens)
+        ids = token_ids(vocabulary)
+        control = {text: id for text, id in ids.items() if id in vocabulary.special or is_control(text)}
+        self.control: Mapping[str, int] = MappingProxyType(control)
+        self.control_ids = frozenset(control.values())
+        for text in control:
+            del ids[text]  # from here on no text leads to a control id
+        self._encoder = BytePairEncoder(ids, merge_ranks(vocabulary, ids, control), vocabulary.byte_fallback)
+        self._whole = _Whole(vocabulary.whole, ids)
+        self._whole_normalized = _Whole(vocabulary.whole_normalized, ids)
+        self._written: dict[int, bytes] = {}
+
+    @classmethod
+    def from_tokenizer_json(cls, path: Path) -> Tokenizer:
+        """The tokenizer of a Hugging Face checkpoint."""
+        return cls(json_vocabulary.read(Path(path)))
+
+    @classmethod
+    def from_gguf(cls, path: Path) -> Tokenizer:
+        """The tokenizer in the metadata of a GGUF file, with or without weights."""
+        return cls(gguf_vocabulary.read(Path(path)))
+
+    def to_tokenizer_json(self) -> dict[str, Any]:
+        """The content of a tokenizer.json that `tokenizers`, `transformers` and we load."""
+        return json_vocabulary.write(self.vocabulary)
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of content. None of them is a control id, even where the text spells a control token."""
+        _refuse_surrogates(text)
+        ids: list[int] = []
+        for piece, whole_id in self._whole.split(text):
+            ids += self._encode_normalized(piece.replace(" ", SPACE)) if whole_id is None else [whole_id]
+        return ids
+
+    def _encode_normalized(self, text: str) -> list[int]:
+        ids: list[int] = []
+        for piece, whole_id in self._whole_normalized.split(text):
+            ids += self._encoder.encode(piece) if whole_id is None else [whole_id]
+        return ids
+
+    def control_id(self, text: str) -> int:
+        """The id of a control token, by its text."""
+        if text not in self.control:
+            raise TokenizerError(
+                f"the vocabulary of {self.vocabulary.source} has no control token {text!r}; use the tokenizer of a"
+                " Gemma 4 checkpoint that has it"
+            )
+        return self.control[text]
+
+    def token(self, id: int) -> str:
+        """The text of an entry as the vocabulary spells it: `▁the`, `<0x0A>`, `<|turn>`."""
+        if not 0 <= id < self.vocab_size:
+            raise TokenizerError(f"token id {id} is not in this vocabulary, whose ids are 0 to {self.vocab_size - 1}")
+        return self.vocabulary.tokens[id]
+
+    def token_bytes(self, id: int) -> bytes:
+        """The bytes a token adds to a text, which may be less than a character; none for control tokens."""
+        written = self._written.get(id)
+        if written is None:
+            written = self._written[id] = b"" if id in self.control_ids else _bytes(self.token(id))
+        return written
+
+    def decode(self, ids: Iterable[int], *, control: bool = False) -> str:
+        """The text of `ids`; bytes that are no UTF-8 become U+FFFD. `control` spells control tokens out."""
+        write = self._spelled_bytes if control else self.token_bytes
+        return b"".join(map(write, ids)).decode("utf-8", "replace")
+
+    def _spelled_bytes(self, id: int) -> bytes:
+        return self.token(id).encode() if id in self.control_ids else self.token_bytes(id)
+
+
+class _Whole:
+    """Tokens to be found whole in a text: the leftmost first, and of those that begin there, the longest."""
+
+    def __init__(self, whole: Mapping[str, int], ordinary: Mapping[str, int]):
+        self._ids = {text: id for text, id in whole.items() if text in ordinary}
+        texts = sorted(self._ids, key=len, reverse=True)
+        self._find = re.compile(f"({'|'.join(map(re.escape, texts))})") if texts else None
+
+    def split(self, text: str) -> list[tuple[str, int | None]]:
+        """Pieces of `text` in order, each with its id if it is such a token, or None if it lies between."""
+        if self._find is None:
+            return [(text, None)]
+        pieces = self._find.split(text)  # odd places are what the pattern found
+        return [(piece, self._ids[piece] if at % 2 else None) for at, piece in enumerate(pieces) if piece]
+
+
+def _bytes(text: str) -> bytes:
+    byte = BYTE_TOKEN.fullmatch(text)
+    return bytes([int(byte[1], 16)]) if byte else text.replace(SPACE, " ").encode()
+
+
+def _refuse_surrogates(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise MessageError(
+            f"text holds a lone surrogate, U+{ord(text[error.start]):04X} at character {error.start}, which is half a"
+            " character; read the text with errors='replace', or join the halves as UTF-16"
+        ) from None

@@ -1,0 +1,110 @@
+"""Train pebble from nothing: a small Gemma 4 with every feature of E2B's text model.
+
+    python recipes/pebble.py [--folder runs/pebble] [--output gemsmith/hub/pebble] [--steps N] [--threads 2]
+
+Resumes where it was stopped, bit for bit. When all steps are done, weights (bfloat16) and config.json go to the
+output folder beside the tokenizer, which `recipes/pebble_tokenizer.py` makes. `dev/LOG.md` tells how runs went.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+from collections.abc import Iterator
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gemsmith.chat import render_training
+from gemsmith.config import ModelConfig, preset
+from gemsmith.data import curriculum
+from gemsmith.data.example import Example
+from gemsmith.data.packing import Batch, Tokens, pack
+from gemsmith.formats import TensorView
+from gemsmith.formats.save import save_checkpoint
+from gemsmith.model.init import initialize
+from gemsmith.model.text import TextModel
+from gemsmith.ops import buffers
+from gemsmith.tokenizer import Tokenizer, load_tokenizer
+from gemsmith.train.loop import TrainConfig, train
+
+PACKAGE = Path(__file__).parents[1] / "gemsmith/hub/pebble"
+SEED = 4
+ROWS, LENGTH, MAX_TARGETS = 13, 352, 112  # 4,576 tokens a step, about 65 examples
+
+CONFIG = TrainConfig(steps=14_000, warmup=200, decay=3_000, peak_learning_rate=3e-3)
+
+
+def difficulty(ability: str, step: int) -> float:
+    """From easy to hard: full difficulty after 3,000 steps; arithmetic reaches two digits after about 1,000."""
+    return min(1.0, 0.1 + 0.9 * step / 3_000)
+
+
+def make_batch(step: int) -> Batch:
+    """The batch of one step: a function of its number and of nothing else."""
+    stream = curriculum.stream(SEED * 1_000_003 + step, difficulty=lambda ability: difficulty(ability, step))
+    return pack(_tokenised(stream), rows=ROWS, length=LENGTH, max_targets=MAX_TARGETS)
+
+
+def held_out(num_examples: int = 100) -> dict[str, Batch]:
+    """Examples that training never draws, packed by ability."""
+    batches = {}
+    for ability in curriculum.ABILITIES:
+        rng = random.Random(ability)
+        examples = (curriculum.example(ability, rng, split="heldout") for _ in iter(int, 1))
+        tokens = list(islice(_tokenised(examples), num_examples))
+        rows = 2 + 2 * sum(len(ids) for ids, _ in tokens) // LENGTH
+        batches[ability] = pack(tokens, rows=rows, length=LENGTH, max_targets=MAX_TARGETS)
+    return batches
+
+
+def _tokenised(examples: Iterator[Example]) -> Iterator[Tokens]:
+    for e in examples:
+        yield render_training(e.messages, tokenizer=_tokenizer(), tools=e.tools, think=e.think)
+
+
+@cache
+def _tokenizer() -> Tokenizer:
+    return load_tokenizer(PACKAGE / "tokenizer.json")
+
+
+def export(config: ModelConfig, model: TextModel, folder: Path) -> None:
+    """Weights in the config's dtype, in the released layout."""
+    dtype = buffers.DTYPES[{"bfloat16": "BF16", "float32": "F32"}[config.text.dtype]]
+    views = {}
+    for name, tensor in model.state_dict().items():
+        tensor = tensor.to(dtype)
+        name = f"model.language_model.{name}"
+        views[name] = TensorView(name, tuple(tensor.shape), buffers.NAMES[dtype], buffers.to_buffer(tensor))
+    save_checkpoint(folder, config, views)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", type=Path, default=Path("runs/pebble"), help="where the run's state and log go")
+    parser.add_argument("--output", type=Path, default=PACKAGE, help="where the finished checkpoint goes")
+    parser.add_argument("--steps", type=int, default=CONFIG.steps)
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    config = preset("pebble")
+    model = TextModel(config.text)
+    initialize(model, SEED)
+    settings = TrainConfig(**{**vars(CONFIG), "steps": args.steps})
+    train(model, settings, make_batch, args.folder, held_out(), report)
+    export(config, model, args.output)
+
+
+def report(record: dict[str, Any]) -> None:
+    """One line a log record, to the terminal."""
+    scores = record.pop("held_out", None)
+    values = scores or record
+    print("  ".join(f"{name} {value:g}" for name, value in values.items()), file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""A model without weights that the commands talk to, and stdin and stdout as pipes or terminals."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+import gemsmith.engine
+from gemsmith.chat.values import Event, Message, Text, Thought, Usage
+from gemsmith.cli.main import main
+
+
+@dataclass
+class FakeModel:
+    """Answers with the number of turns it was shown and the last one's text; notes what it was asked."""
+
+    answer: Callable[[Sequence[Message]], Iterator[Event]] | None = None
+    loaded: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    asked: list[tuple[tuple[Message, ...], dict[str, Any]]] = field(default_factory=list)
+
+    def load(self, source: str, **options: Any) -> FakeModel:
+        self.loaded.append((source, options))
+        return self
+
+    def stream(self, messages: Sequence[Message], **options: Any) -> Iterator[Event]:
+        self.asked.append((tuple(messages), options))
+        if self.answer is not None:
+            return self.answer(messages)
+        return reply(f"{len(messages)}: ", messages[-1].text, thought="hm" if options["think"] else "")
+
+    def stream_complete(self, text: str, **options: Any) -> Iterator[str]:
+        self.asked.append(((Message("user", (Text(text),)),), options))
+        yield from (" there", " was")
+
+
+def reply(*pieces: str, thought: str = "", finish_reason: Any = "stop") -> Iterator[Event]:
+    """The events of an answer that comes in `pieces`."""
+    if thought:
+        yield Event("thought", thought)
+    for piece in pieces:
+        yield Event("text", piece)
+    parts = (Thought(thought),) * bool(thought) + (Text("".join(pieces)),)
+    yield Event("done", message=Message("assistant", parts, Usage(1, 1), finish_reason))
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
+    fake = FakeModel()
+    monkeypatch.setattr(gemsmith.engine, "load", fake.load, raising=False)
+    return fake
+
+
+class Stream(io.StringIO):
+    """A text stream that may claim to be a terminal."""
+
+    def __init__(self, text: str = "", terminal: bool = False) -> None:
+        super().__init__(text)
+        self.terminal = terminal
+
+    def isatty(self) -> bool:
+        return self.terminal
+
+
+@dataclass
+class Ended:
+    """How a command line ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def gemsmith_(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ended]:
+    """`gemsmith_("run", "pebble", stdin="…", terminal=True)` runs a command line in this process."""
+
+    def call(*argv: str, stdin: str = "", terminal: bool = False) -> Ended:
+        out, err = Stream(terminal=terminal), Stream(terminal=terminal)
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdin", Stream(stdin, terminal))
+            patch.setattr(sys, "stdout", out)
+            patch.setattr(sys, "stderr", err)
+            return Ended(main(argv), out.getvalue(), err.getvalue())
+
+    return call
