@@ -1,12 +1,14 @@
-"""Train pebble's vocabulary of 4,096 entries and write it where the package keeps it.
+"""Train a vocabulary of 4,096 entries for pebble.
 
-    python recipes/pebble_tokenizer.py [--output FOLDER]
+    python recipes/pebble_tokenizer.py --output FOLDER
 
 Structured like Gemma's: spaces are `▁`, text is merged from characters, unknown characters become bytes, digits stand
 alone, and the text control tokens, the newline and the bytes have Gemma's own ids. Merges never cross words, nor join a
 digit or an arithmetic sign to its neighbour (except `▁+` and its like), so a number is the same tokens wherever it
-stands. Learnt from the curriculum and, for ordinary English, from the docstrings of Python's standard library; the
-result depends on the Python version only through those (the committed file: 3.11).
+stands. Learnt from the curriculum and, for ordinary English, from the docstrings of Python's standard library.
+
+The file in the package was made once, before pebble was trained, and its weights depend on it: run this again after the
+curriculum or Python (3.11 then) has changed, and some rare merges differ. So a new file needs a new pebble.
 
 Needs `tokenizers`, which the package itself does not.
 """
@@ -49,7 +51,7 @@ NUM_EXAMPLES, POOL_REPEATS, ENGLISH_CHARACTERS = 40_000, 400, 1_200_000
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, default=Path(__file__).parents[1] / "gemsmith/hub/pebble")
+    parser.add_argument("--output", type=Path, required=True, help="folder; gemsmith/hub/pebble for a new pebble")
     folder = parser.parse_args().output
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary = arrange(*train())

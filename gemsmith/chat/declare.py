@@ -61,6 +61,7 @@ def _fitted_all(properties: Mapping[str, Any]) -> Schema:
 def fitted(schema: Schema) -> Schema:
     """A resolved schema at a property's place, with nothing in it that the template would drop unsaid."""
     kind = kind_of(schema)
+    schema = {"type": kind, **schema}
     if kind == "array":
         return _fitted_array(schema)
     if kind == "object":
@@ -72,8 +73,8 @@ def fitted(schema: Schema) -> Schema:
 
 def _fitted_array(schema: Schema) -> Schema:
     if schema.get("prefixItems"):
-        items = ", ".join(outlined(item) for item in schema["prefixItems"])
-        return described(schema, f"In this order: {items}.")
+        order = ", ".join(outlined(item) for item in schema["prefixItems"])
+        return described(schema, f"In this order: {order}.")
     items = schema.get("items")
     if isinstance(items, Mapping) and isinstance(items.get("properties"), Mapping):
         return {**schema, "items": {**items, "properties": _fitted_all(items["properties"])}}
@@ -89,6 +90,8 @@ def _fitted_object(schema: Schema) -> Schema:
             schema = described(schema, f"Further keys: {outlined(further)}.")
         return schema
     inline = {key: value for key, value in schema.items() if isinstance(value, Mapping) and key not in KEYWORDS}
+    if not inline.get("additionalProperties", True):  # {} allows anything, and says nothing
+        del inline["additionalProperties"]
     kept = {key: value for key, value in schema.items() if key in STANDARD_KEYS} | _fitted_all(inline)
     for pattern, value in schema.get("patternProperties", {}).items():
         kept = described(kept, f"Keys like {pattern}: {outlined(value)}.")

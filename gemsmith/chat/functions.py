@@ -210,7 +210,7 @@ class _Types:
                 field: self.schema(hint, f"{where}.{field}") | _description(doc.parameters.get(field))
                 for field, hint in hints.items()
             }
-            required = [field for field in hints if _is_required(cls, field)]
+            required = [field for field, hint in hints.items() if _is_required(cls, field, hint)]
             self.defs[name] = schema | ({"required": required} if required else {})
         return {"$ref": f"#/$defs/{name}"}
 
@@ -219,9 +219,9 @@ def _description(words: str | None) -> Schema:
     return {"description": words} if words else {}
 
 
-def _is_required(cls: Any, field: str) -> bool:
-    if typing.is_typeddict(cls):
-        return field in cls.__required_keys__
+def _is_required(cls: Any, field: str, hint: Any) -> bool:
+    if typing.is_typeddict(cls):  # under postponed annotations the class itself does not know of NotRequired
+        return field in cls.__required_keys__ and typing.get_origin(hint) is not typing.NotRequired
     if hasattr(cls, "_field_defaults"):
         return field not in cls._field_defaults
     described = {f.name: f for f in dataclasses.fields(cls)}[field]

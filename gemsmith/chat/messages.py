@@ -8,7 +8,7 @@ older `tool_responses` on an assistant message. Everything else is an error that
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gemsmith.chat.parts import read_content
@@ -23,6 +23,8 @@ OPENAI_ROLES = ("system", "developer", "user", "assistant", "tool")
 
 def read_turns(messages: Given | Sequence[Given]) -> list[Turn]:
     """The conversation in the template's order, checked."""
+    if not isinstance(messages, (Message, Mapping, str, Iterable)):
+        raise MessageError(f"messages are a list of messages or one message, not {type(messages).__name__}")
     given = [messages] if isinstance(messages, (Message, Mapping, str)) else list(messages)
     if not given:
         raise MessageError("no messages: a conversation needs at least one")

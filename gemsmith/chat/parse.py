@@ -8,7 +8,7 @@ ollama#15315, ollama#17882, vllm#53431.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from gemsmith.chat.pieces import QUOTE, Piece
@@ -30,6 +30,12 @@ def parse(
     message = parser.finish(finish_reason)[-1].message
     assert message is not None
     return message
+
+
+def opens_thought(ids: Sequence[int], tokenizer: Tokenizer) -> bool:
+    """Whether a prompt ends inside a thought, as after a tool result with thinking on: then parse with `in_thought`."""
+    last = next((id for id in reversed(ids) if id in tokenizer.control_ids), None)
+    return last is not None and tokenizer.token(last) == "<|channel>"
 
 
 class Parser:

@@ -18,7 +18,7 @@ from gemsmith.chat.values import ToolCall
 from gemsmith.errors import MessageError
 
 MAX_DEPTH = 64
-MAX_DIGITS = 4000  # Python refuses to convert longer integers
+MAX_DIGITS = 4000  # Python refuses to convert integers of more than 4300
 PUNCTUATION = "{}[],:"
 NAME_MARKS = "_-.:/$@#"
 
@@ -46,13 +46,19 @@ def write_value(pieces: Pieces, value: Any, *, quote_keys: bool = False, depth: 
     elif isinstance(value, bool):
         pieces.text("true" if value else "false")
     elif isinstance(value, (int, float)):
-        pieces.text(str(value))
+        pieces.text(_number(value))
     elif isinstance(value, Mapping):
         _write_mapping(pieces, value, quote_keys, depth)
     elif isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
         _write_list(pieces, value, quote_keys, depth)
     else:
         raise MessageError(f"cannot write a {type(value).__name__} for the model; use JSON's types")
+
+
+def _number(value: int | float) -> str:
+    if isinstance(value, int) and value.bit_length() > 3 * MAX_DIGITS:
+        raise MessageError(f"an integer of {value.bit_length()} bits is too long to write")
+    return str(value)
 
 
 def _write_mapping(pieces: Pieces, value: Mapping[str, Any], quote_keys: bool, depth: int) -> None:
@@ -231,6 +237,6 @@ def scalar(word: str) -> Any:
         number = int(word) if digits == whole else float(word)
     except ValueError:
         raise SyntaxProblem(f"{word[:40]!r} is no number") from None
-    if not math.isfinite(number):
+    if isinstance(number, float) and not math.isfinite(number):
         raise SyntaxProblem(f"{word[:40]!r} is too large a number")
     return number

@@ -34,7 +34,7 @@ def template_warning(text: str | None) -> str | None:
     if text is None or template_name(text) is not None:
         return None
     return (
-        f"this checkpoint carries a chat template we do not know (sha256 {template_hash(text)[:8]}…); it is not"
-        " executed, and prompts are rendered by Gemma 4's canonical template of 2026-07-09. If the model was trained with the"
-        " other one, its answers may suffer: render prompts yourself and use complete()"
+        f"this checkpoint carries a chat template we do not know (sha256 {template_hash(text)[:8]}…). It is never"
+        " executed: prompts follow Gemma 4's canonical template of 2026-07-09. If the model was trained with another"
+        " form, its answers may suffer; write prompts yourself with complete() then"
     )

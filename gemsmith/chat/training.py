@@ -7,7 +7,8 @@ the messages before it, with the same settings. A stretch that cannot satisfy it
 - where the prompt holds an empty thought (12B, 26B, 31B with thinking off), model turns that are not the last message,
   for the template forgets that thought in history;
 - with thinking on, replies to a tool result without a thought, for there the prompt opens one. As the last message such
-  a reply is a target, and closes that thought at once.
+  a reply is a target, and closes that thought at once. The same goes for a thought there that begins with a newline,
+  which history joins with the newline of the prompt into one token.
 
 To learn every reply of such a conversation, render it once per reply, cut after that reply.
 """
@@ -78,7 +79,8 @@ def is_target(body: list[Turn], index: int, style: Style) -> bool:
         return False
     if style.empty_thought and not style.think and not continues(body, index) and not is_last:
         return False
-    return is_last or not (style.think and follows_results and not turn.thought)
+    fits_opened_thought = bool(turn.thought) and not turn.thought.startswith("\n")
+    return is_last or not (style.think and follows_results) or fits_opened_thought
 
 
 def _since_user(body: list[Turn], index: int) -> list[tuple[int, Turn]]:

@@ -23,9 +23,11 @@ examples:
   gemsmith show ./my-checkpoint --json
 """
 NOTES = """\
-One multiply-add is 2 FLOPs; counted are products with weights and within attention. A prompt token without logits stops
-after the last layer that makes K/V; "every layer" is what it would cost without that. A generated token runs all layers
-and the head. K/V bytes are those of one sequence at two bytes a value."""
+One multiply-add is 2 FLOPs; counted are products with weights and within attention. A prompt token has no logits, a
+generated one runs the head too. K/V bytes are those of one sequence at two bytes a value."""
+SKIP_NOTE = (
+    """ A prompt token stops after the last layer that makes K/V; "every layer" is what it would cost otherwise."""
+)
 LABELS = {
     "token_embedding": "token embedding (also the head)",
     "ple_table": "per-layer embedding table",
@@ -85,7 +87,7 @@ def find(source: str) -> tuple[ModelConfig, bool]:
     if name in preset_names():
         return preset(name), not name.startswith(("pebble", "tiny-random"))
     path = Path(source)
-    if not path.exists():
+    if not source or not path.exists():
         raise ModelNotFoundError(
             f"there is no model {source[:200]!r}; known names are {', '.join(preset_names())}, or give the path of a"
             " checkpoint folder or a config.json"
@@ -130,12 +132,12 @@ def page(facts: dict[str, Any]) -> Iterator[str]:
     """The facts as lines of at most 80 characters."""
     config: ModelConfig = facts["model"]
     senses = ", ".join(["text", *(s for s in ("vision", "audio") if getattr(config, s))])
-    yield f"{facts['name']}: {config.model_type}, {senses}"
+    yield f"{facts['name']}: {config.model_type} ({senses})"
     yield from ("", *in_pairs(model_facts(config)))
     yield from ("", *layer_lines(config.text))
     yield from ("", *parameter_lines(facts))
     yield from ("", *cost_lines(facts["costs"]), "")
-    yield from textwrap.wrap(NOTES, 80)
+    yield from textwrap.wrap(NOTES + (SKIP_NOTE if config.text.num_kv_shared_layers else ""), 80)
 
 
 def model_facts(config: ModelConfig) -> Iterator[tuple[str, str]]:
@@ -171,10 +173,10 @@ def layer_lines(text: TextConfig) -> Iterator[str]:
     for layer in text.layers:
         kind = (layer.is_sliding, layer.num_key_value_heads, layer.head_dim, layer.intermediate_size, kv_of(layer))
         kinds.setdefault(kind, []).append(layer.index)
-    yield f"  {'layers':<12}{'attention':<11}{'K/V heads':>9}{'head dim':>10}{'MLP width':>11}   {'keys and values':<22}"
+    yield f"  {'layers':<12}{'attention':<11}{'K/V heads':>9}{'head dim':>10}{'MLP width':>11}   keys and values"
     for (is_sliding, heads, head_dim, width, source), members in kinds.items():
         attention = "sliding" if is_sliding else "full"
-        yield f"  {f'{len(members)} layers':<12}{attention:<11}{heads:>9}{head_dim:>10,}{width:>11,}   {source}"
+        yield f"  {len(members):<12}{attention:<11}{heads:>9}{head_dim:>10,}{width:>11,}   {source}"
         yield from textwrap.wrap(ranges(members), 76, initial_indent=" " * 4, subsequent_indent=" " * 4)
 
 
@@ -212,13 +214,14 @@ def parameter_lines(facts: dict[str, Any]) -> Iterator[str]:
 
 def cost_lines(rows: list[dict[str, int]]) -> Iterator[str]:
     """FLOPs and bytes, a line for each length."""
-    yield f"  {'at context':<12}{'prompt token':>14}{'(every layer)':>15}{'generated token':>17}{'K/V':>13}"
+    columns = {"flops_per_prompt_token": "prompt token", "flops_per_generated_token": "generated token"}
+    if any(row["flops_per_prompt_token"] != row["flops_per_prompt_token_every_layer"] for row in rows):
+        columns["flops_per_prompt_token_every_layer"] = "(every layer)"
+    order = sorted(columns, key=list(rows[0]).index)
+    yield f"  {'at context':<12}" + "".join(f"{columns[name]:>17}" for name in order) + f"{'K/V':>13}"
     for row in rows:
-        prompt, every, generated = (
-            scaled(row[name], "FLOP")
-            for name in ("flops_per_prompt_token", "flops_per_prompt_token_every_layer", "flops_per_generated_token")
-        )
-        yield f"  {row['context']:<12,}{prompt:>14}{every:>15}{generated:>17}{scaled(row['kv_bytes'], 'B'):>13}"
+        flops = "".join(f"{scaled(row[name], 'FLOP'):>17}" for name in order)
+        yield f"  {row['context']:<12,}{flops}{scaled(row['kv_bytes'], 'B'):>13}"
 
 
 def scaled(value: float, unit: str) -> str:
@@ -227,4 +230,4 @@ def scaled(value: float, unit: str) -> str:
         if value < 999.5 or prefix == "T":
             break
         value /= 1000
-    return f"{value:.3g} {prefix}{unit}"
+    return f"{value:#.3g}".rstrip(".") + f" {prefix}{unit}"

@@ -147,7 +147,8 @@ class TextConfig:
             raise ConfigError(f"layer_types holds {str(min(unknown))[:60]!r}; known are {SLIDING!r} and {FULL!r}")
         for layer_type in sorted(set(self.layer_types)):
             self._check_rope(layer_type)
-        assert len(self.layers) == self.num_hidden_layers  # resolving checks that shared layers find a donor
+        for index in range(self.num_kv_layers, self.num_hidden_layers):
+            self._last_maker_like(index)  # raises where a shared layer has none
 
     def _check_rope(self, layer_type: str) -> None:
         rope = self.rope_parameters.get(layer_type)
@@ -155,6 +156,7 @@ class TextConfig:
             raise ConfigError(f"rope_parameters has nothing for {layer_type!r}; each type of layer needs its own")
         check(f"rope_parameters.{layer_type}.rope_theta", rope.get("rope_theta"), (int, float), 1e-3, 1e12)
         check("partial_rotary_factor", rope.get("partial_rotary_factor", 1.0), (int, float), 0, 1)
+        check("factor (a scaled RoPE)", rope.get("factor", 1.0), (int, float), 1, 1)
         if rope.get("rope_type", "default") not in ("default", "proportional"):
             raise ConfigError(
                 f"rope_type {str(rope['rope_type'])[:60]!r} is not one Gemma 4 uses (default, proportional)"

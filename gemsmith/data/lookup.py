@@ -45,7 +45,7 @@ Pairs = dict[str, str]
 
 
 def lookup(rng: random.Random, split: Split, difficulty: float) -> Example:
-    """A list and a question about it; `difficulty` raises the list from 2-4 to 16-28 pairs (of words: half as many again)."""
+    """A list and a question about it; `difficulty` raises it from 2-4 to 16-28 pairs, of words half as many again."""
     most = 4 + round(24 * difficulty)
     pairs = draw(lambda r: make_pairs(r, r.randint(most * 4 // 7, most)), _key, rng, split)
     num_questions = rng.randint(1, min(6, len(pairs))) if split == "train" else 1

@@ -5,23 +5,26 @@ Puts the rooms below together: hub finds, formats opens, runtime executes, chat 
 
 from __future__ import annotations
 
+import operator
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from gemsmith.chat import Event, Message, Prompt, render
+from gemsmith.chat import render
 from gemsmith.chat.template import template_warning
+from gemsmith.chat.values import Event, Message, Prompt
 from gemsmith.config import GenerationConfig, ModelConfig, preset
 from gemsmith.engine.generate.reply import stream_reply
 from gemsmith.engine.generate.text import stream_text
 from gemsmith.engine.generate.tokens import Token, generate
+from gemsmith.engine.sampler import Sampler
 from gemsmith.engine.sampling import Sampling
 from gemsmith.errors import ContextLengthError, GemsmithError, ModelFileError, RequestError, UnsupportedMediaError
-from gemsmith.formats.checkpoint import open_checkpoint
+from gemsmith.formats.checkpoint import Checkpoint, open_checkpoint
 from gemsmith.hub.names import DEFAULT_TOKENIZER, resolve
 from gemsmith.runtime.protocol import Run, Runtime
 from gemsmith.runtime.select import open_runtime
@@ -106,7 +109,7 @@ class Model:
         )
 
     def complete(self, text: str, **sampling: Any) -> str:
-        """A plain continuation of `text`, after exactly one <bos>: for base models, and to see what a model makes of it."""
+        """A plain continuation of `text`, after exactly one <bos>: what base models do."""
         return "".join(self.stream_complete(text, **sampling))
 
     def stream_complete(self, text: str, **sampling: Any) -> Iterator[str]:
@@ -115,7 +118,7 @@ class Model:
             raise RequestError(f"complete continues a string, found {type(text).__name__}")
         ids = (self.config.text.bos_token_id, *self.tokenizer.encode(text))
         options = self._options(sampling)
-        return stream_text(self._tokens(Prompt(ids), options), self.tokenizer, options.stop)
+        return stream_text(self._tokens(ids, options), self.tokenizer, options.stop)
 
     def logits(self, prompt: Prompt | Sequence[int]) -> np.ndarray:
         """Logits [T, V], float32, after each token of a prompt or list of ids."""
@@ -128,15 +131,15 @@ class Model:
             self.runtime.free(sequence)
         return np.concatenate(parts)
 
-    def _tokens(self, prompt: Prompt, options: Sampling) -> Iterator[Token]:
+    def _tokens(self, prompt: Prompt | Sequence[int], options: Sampling) -> Generator[Token]:
+        """The reply's tokens, prompt and reply together at most `max_context`. Whatever is wrong raises now."""
         ids = self._checked_ids(prompt)
         return generate(
             self.runtime,
             ids,
-            options,
+            Sampler(options, ids, self.config.text.vocab_size, self._suppressed()),
             stop_ids=frozenset(self.generation.eos_token_ids),
-            suppressed=self._suppressed(),
-            max_context=self.max_context,
+            room=min(self.max_context - len(ids), options.max_tokens or self.max_context),
         )
 
     def _checked_ids(self, prompt: Prompt | Sequence[int]) -> Sequence[int]:
@@ -144,8 +147,14 @@ class Model:
         if isinstance(prompt, Prompt) and prompt.media:
             kind = type(prompt.media[0]).__name__.lower()
             raise UnsupportedMediaError(f"{self.name} cannot take {kind} input: it was loaded for text alone")
-        ids = prompt.ids if isinstance(prompt, Prompt) else [int(id) for id in prompt]
         size = self.config.text.vocab_size
+        try:
+            ids = [operator.index(id) for id in (prompt.ids if isinstance(prompt, Prompt) else prompt)]
+        except TypeError:
+            raise RequestError(
+                f"a prompt must be a Prompt or a list of token ids, found {repr(prompt)[:60]}; make one with"
+                " model.render, or ids of a plain text with model.tokenizer.encode"
+            ) from None
         if not ids or not all(0 <= id < size for id in ids):
             found = next((id for id in ids if not 0 <= id < size), "no ids at all")
             raise RequestError(f"a prompt must be token ids from 0 to {size - 1}, found {found}")
@@ -164,7 +173,7 @@ class Model:
         defaults = {name: getattr(self.generation, name) for name in ("temperature", "top_k", "top_p")}
         if not self.generation.do_sample:
             defaults["temperature"] = 0.0
-        return replace(options, **{n: value for n, value in defaults.items() if getattr(options, n) is None})
+        return replace(options, **{name: value for name, value in defaults.items() if getattr(options, name) is None})
 
 
 def load(
@@ -184,9 +193,10 @@ def load(
     found = resolve(source)
     options: dict[str, Any] = {"backend": backend, "dtype": dtype, "device": device, "threads": threads}
     if found.kind == "random":
-        config, generation = preset(found.name), GenerationConfig()
+        config = preset(found.name)
         limit = _context_limit(config, max_context)
         runtime = open_runtime(config.text, None, **options)
+        generation = GenerationConfig.default(config)
         return Model(found.name, config, runtime, load_tokenizer(DEFAULT_TOKENIZER), generation, limit)
     if found.kind == "config":
         raise ModelFileError(f"{found.name} describes a model but holds no weights; give the folder of a checkpoint")
@@ -201,13 +211,14 @@ def load(
             f"the tokenizer of {found.name} has {tokenizer.vocab_size} tokens but the model's table only"
             f" {checkpoint.config.text.vocab_size}; the files belong to different models"
         )
-    generation = _generation_config(checkpoint.generation_config)
+    generation = _generation_config(checkpoint)
     runtime = open_runtime(checkpoint.config.text, checkpoint, **options)
     return Model(found.name, checkpoint.config, runtime, tokenizer, generation, limit)
 
 
-def _generation_config(data: Mapping[str, Any] | None) -> GenerationConfig:
-    return GenerationConfig() if data is None else GenerationConfig.from_json(data)
+def _generation_config(checkpoint: Checkpoint) -> GenerationConfig:
+    data = checkpoint.generation_config
+    return GenerationConfig.default(checkpoint.config) if data is None else GenerationConfig.from_json(data)
 
 
 def _context_limit(config: ModelConfig, asked: int | None) -> int:
@@ -215,7 +226,7 @@ def _context_limit(config: ModelConfig, asked: int | None) -> int:
     if asked is None:
         return most
     if isinstance(asked, bool) or not isinstance(asked, int) or not 1 <= asked <= most:
-        raise GemsmithError(f"max_context must be from 1 to the {most} tokens this model was built for, found {asked!r}")
+        raise GemsmithError(
+            f"max_context must be from 1 to the {most} tokens this model was built for, found {asked!r}"
+        )
     return asked
-
-

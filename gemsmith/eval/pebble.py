@@ -47,7 +47,8 @@ def score(
 def score_ability(chat: Chat, ability: str, n: int, seed: int, max_failures: int, show_progress: bool) -> Row:
     """The score of one ability."""
     questions = islice(heldout(ability, seed), n)
-    correct, failures = 0, []
+    correct = 0
+    failures: list[Failure] = []
     for question in progress(questions, n, ability) if show_progress else questions:
         reply = ask(chat, question)
         if is_correct(reply, question.messages[-1]):

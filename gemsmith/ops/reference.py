@@ -32,7 +32,8 @@ def rope_table(positions_BT: Tensor, head_dim: int, theta: float, num_rotated_pa
     position (p-RoPE). The exponent's denominator is the whole head, not its rotated part.
     """
     pairs = torch.arange(head_dim // 2, dtype=torch.float32, device=positions_BT.device)
-    frequencies = torch.where(pairs < num_rotated_pairs, theta ** (-2.0 * pairs / head_dim), 0.0)
+    # divided, not raised to a negative power: positions in the thousands multiply the last bit's difference
+    frequencies = torch.where(pairs < num_rotated_pairs, 1.0 / theta ** (2.0 * pairs / head_dim), 0.0)
     angles = positions_BT[..., None].float() * frequencies
     return angles.cos(), angles.sin()
 

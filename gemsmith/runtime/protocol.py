@@ -17,7 +17,8 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Run:
-    """The next tokens of one sequence, and which of them (indices into `ids`) a result is wanted for."""
+    """The next tokens of one sequence, at least one, and which of them a result is wanted for: indices into `ids`,
+    in any order."""
 
     sequence: int
     ids: Sequence[int]

@@ -28,7 +28,7 @@ def open_runtime(
     """
     if backend not in (None, *BACKENDS):
         raise GemsmithError(f"there is no backend {backend!r}; known are {', '.join(BACKENDS)}")
-    if threads is not None and (not isinstance(threads, int) or not 1 <= threads <= 1024):
+    if threads is not None and (type(threads) is not int or not 1 <= threads <= 1024):
         raise GemsmithError(f"threads must be a whole number from 1 to 1024, found {threads!r}")
     if importlib.util.find_spec("torch") is None:
         raise MissingDependencyError("torch", "torch", "running a model")

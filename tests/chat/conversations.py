@@ -11,9 +11,9 @@ from typing import Any
 
 # fmt: off
 WORDS = (
-    "Hello", "the weather", "in Paris", "ü", "naïve café", "東京", "🙂👍🏽", "x = {a: 1}", "call:f{}", "5 < 7 > 3", "''",
-    '"', "two\nlines", "\n\n", "\t", "  spaced  ", "<b>", "| pipe |", "<turn>", "thought\n", "<unused>", "%s", "\\n",
-    "\u00a0",
+    "Hello", "the weather", "in Paris", "ü", "naïve café", "東京", "🙂👍🏽", "x = {a: 1}", "call:f{}",
+    "5 < 7 > 3", "''", '"', "two\nlines", "\n\n", "\t", "  spaced  ", "<b>", "| pipe |", "<turn>",
+    "thought\n", "<unused>", "%s", "\\n", "\u00a0",
 )
 KEYS = (
     "city", "days", "Zeta", "alpha", "items", "type", "description", "properties", "required", "A_b", "ä", "nullable",

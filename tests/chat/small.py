@@ -16,7 +16,7 @@ SPELLED = re.compile("(" + "|".join(re.escape(name) for name in sorted(CONTROLS,
 
 @functools.cache
 def small_tokenizer() -> Tokenizer:
-    tokens = [*CONTROLS, *(f"<0x{byte:02X}>" for byte in range(256))]
+    tokens = [*CONTROLS, *(f"<0x{byte:02X}>" for byte in range(256)), "▁"]
     special = frozenset(range(len(CONTROLS)))
     return Tokenizer(Vocabulary("a test's vocabulary", tokens, (), special, whole={}, whole_normalized={}))
 

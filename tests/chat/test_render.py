@@ -135,7 +135,8 @@ def test_media_are_placeholders_in_order(tokenizer: Tokenizer) -> None:
 
 
 def test_media_without_a_placeholder_are_refused() -> None:
-    deaf = Tokenizer(Vocabulary("text only", ["<bos>", "<|turn>", "<turn|>"], (), frozenset(), {}, {}))
+    tokens = [token for token in small_tokenizer().vocabulary.tokens if "audio" not in token]
+    deaf = Tokenizer(Vocabulary("a deaf model's vocabulary", tokens, (), frozenset(), {}, {}))
     with pytest.raises(UnsupportedMediaError, match=r"<\|audio\|>"):
         render(Message("user", (Audio("a.wav"),)), tokenizer=deaf)
 
@@ -166,6 +167,12 @@ def _everywhere(halves: list[str]) -> Prompt:
     parameters = {"type": "object", "properties": {text: schema, "l": {"type": "array", "items": schema}}}
     tool = {"name": "f", "description": text, "parameters": parameters | {"required": [text]}}
     return render(messages, tokenizer=small_tokenizer(), tools=[tool], think=True)
+
+
+def test_no_content_becomes_a_control_token_of_the_real_vocabulary(real: Tokenizer) -> None:
+    for name in [*CONTROLS, "<unused0>", "<unused49>", "[multimodal]"]:
+        text = f"{name} {name}{name}\n{name}"
+        assert controls_in(render(text, tokenizer=real).ids, real) == ["<bos>", "<|turn>", "<turn|>", "<|turn>"]
 
 
 @given(st.lists(st.sampled_from([*CONTROLS, "<", "|", ">", "turn", "a", " ", "\n", "é"]), max_size=6).map("".join))

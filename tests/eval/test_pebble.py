@@ -8,6 +8,7 @@ import pytest
 from gemsmith.chat.values import Message, Text
 from gemsmith.data.curriculum import ABILITIES
 from gemsmith.errors import RequestError
+from gemsmith.eval import pebble
 from gemsmith.eval.pebble import heldout, score
 from gemsmith.eval.table import Row, as_json, failure_list, table
 
@@ -57,9 +58,10 @@ def test_the_same_seed_asks_the_same_and_another_seed_something_else() -> None:
     assert first == again != other
 
 
-def test_an_unknown_ability_and_too_many_questions_are_refused() -> None:
+def test_an_unknown_ability_and_too_many_questions_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RequestError, match=r"poetry.*choose from add"):
         score(Oracle(0), ["poetry"], n=1)
+    monkeypatch.setattr(pebble, "MAX_DRAWS", 2)
     with pytest.raises(RequestError, match="held-out questions; ask for fewer"):
         list(islice(heldout("about", 0), 1_000_000))
 

@@ -2,45 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 
 from gemsmith.chat.parse import Parser
-from gemsmith.chat.values import Event, FinishReason, Part, Text, TokenLogprob, Usage
+from gemsmith.chat.values import Event, FinishReason, Message, Part, Text, TokenLogprob, ToolCall, Usage
 from gemsmith.engine.generate.stop import StopStrings
 from gemsmith.engine.generate.tokens import Token
 from gemsmith.tokenizer import Tokenizer
 
 
 def stream_reply(
-    tokens: Iterator[Token], tokenizer: Tokenizer, *, num_prompt_tokens: int, in_thought: bool, stops: Sequence[str]
+    tokens: Generator[Token], tokenizer: Tokenizer, *, num_prompt_tokens: int, in_thought: bool, stops: Sequence[str]
 ) -> Iterator[Event]:
-    """Events in the order things become visible; the last is `done`. Stop strings look at the answer, not at thoughts."""
+    """Events in the order things become visible, last `done`. Stop strings look at the answer, not at thoughts."""
     parser, filter_ = Parser(tokenizer, in_thought=in_thought), StopStrings(stops)
     drawn: list[Token] = []
     finish: FinishReason = "length"  # if the prompt leaves room for no token at all
-    for token in tokens:
-        drawn.append(token)
-        yield from _filtered(parser.push(token.id), filter_)
-        finish = token.finish or finish
-        if filter_.found:
-            finish = "stop"
-            break
-    message = None
-    for event in parser.finish(finish):
-        if event.kind == "done":
-            message = event.message
-        else:
-            yield from _filtered([event], filter_)
+    with closing(tokens):
+        for token in tokens:
+            drawn.append(token)
+            if token.finish != "stop" or token.id in tokenizer.control_ids:  # another stop id ends the text unseen
+                yield from _filtered(parser.push(token.id), filter_)
+            finish = token.finish or finish
+            if (
+                filter_.found or parser.state == "ended"
+            ):  # what ends the model's turn ends it, listed as a stop id or not
+                finish = "stop"
+                break
+    *events, done = parser.finish(finish)
+    yield from _filtered(events, filter_)
     yield from _text_event(filter_.flush())
-    assert message is not None
-    if filter_.found:
-        message = replace(message, parts=truncated(message.parts, filter_.num_shown))
+    assert done.message is not None
+    message = _cut(done.message, filter_.num_shown) if filter_.found else done.message
     usage = Usage(num_prompt_tokens, len(drawn), parser.num_thought_tokens)
     yield Event("done", message=replace(message, usage=usage, logprobs=_logprobs(drawn, tokenizer)))
 
 
-def _filtered(events: list[Event], filter_: StopStrings) -> Iterator[Event]:
+def _filtered(events: Sequence[Event], filter_: StopStrings) -> Iterator[Event]:
     for event in events:
         if filter_.found:
             return
@@ -54,6 +54,13 @@ def _filtered(events: list[Event], filter_: StopStrings) -> Iterator[Event]:
 def _text_event(text: str) -> Iterator[Event]:
     if text:
         yield Event("text", text=text)
+
+
+def _cut(message: Message, num_characters: int) -> Message:
+    """The message that a stop string ended: the first characters of its answer, and nothing that follows them."""
+    parts = truncated(message.parts, num_characters)
+    has_calls = any(isinstance(part, ToolCall) for part in parts)
+    return replace(message, parts=parts, finish_reason="tool_calls" if has_calls else "stop")
 
 
 def truncated(parts: Sequence[Part], num_characters: int) -> tuple[Part, ...]:
@@ -81,5 +88,3 @@ def _logprobs(tokens: list[Token], tokenizer: Tokenizer) -> tuple[TokenLogprob, 
         TokenLogprob(t.id, text(t.id), t.logprob or 0.0, tuple((id, text(id), logprob) for id, logprob in t.top))
         for t in tokens
     )
-
-

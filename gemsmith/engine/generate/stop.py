@@ -1,4 +1,8 @@
-"""Stop strings in a stream: text is held back while it may be the start of one, so that no part is ever shown."""
+"""Stop strings in a stream: text is held back while it may be the start of one, so that no part is ever shown.
+
+Of several, the one that is complete first ends the text; of those complete together, the longest. So the outcome does
+not depend on how the text was cut into pieces.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +23,11 @@ class StopStrings:
         if self.found:
             return ""
         self._held += text
-        starts = [i for i in (self._held.find(stop) for stop in self._stops) if i >= 0]
-        if starts:
+        spans = [(i + len(stop), i) for stop in self._stops if (i := self._held.find(stop)) >= 0]
+        if spans:
             self.found = True
-            return self._show(min(starts), drop=True)
+            _, start = min(spans)
+            return self._show(start, drop=True)
         return self._show(len(self._held) - self._num_suspicious())
 
     def flush(self) -> str:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from gemsmith.engine.sampling import Sampler, Sampling, log_softmax
-from gemsmith.errors import ContextLengthError, NumericalError
+from gemsmith.engine.sampler import Sampler, likeliest, log_softmax
+from gemsmith.errors import NumericalError
 from gemsmith.runtime.protocol import Run, Runtime
 
 
 @dataclass(frozen=True)
 class Token:
-    """One generated token. `finish` is set on the last: `stop` if it is a stop id, `length` if there is no more room."""
+    """One generated token. The last has `finish`: `stop` if it is a stop id, `length` if there is no more room."""
 
     id: int
     finish: Literal["stop", "length"] | None
@@ -24,29 +24,19 @@ class Token:
 
 
 def generate(
-    runtime: Runtime,
-    prompt: Sequence[int],
-    sampling: Sampling,
-    *,
-    stop_ids: Collection[int],
-    suppressed: Sequence[int] = (),
-    max_context: int,
-) -> Iterator[Token]:
-    """Tokens of one reply. Prompt and reply together never exceed `max_context` tokens.
-
-    ContextLengthError if the prompt alone does; a prompt that fills the context exactly gets no token.
-    """
-    if len(prompt) > max_context:
-        raise ContextLengthError(len(prompt), max_context)
-    room = min(max_context - len(prompt), sampling.max_tokens or max_context)
-    sampler = Sampler(sampling, prompt, suppressed)
+    runtime: Runtime, prompt: Sequence[int], sampler: Sampler, *, stop_ids: Collection[int], room: int
+) -> Generator[Token]:
+    """At most `room` tokens of one reply. The sequence lives from the first token asked for until the iterator ends."""
     sequence = runtime.new()
     try:
         ids = list(prompt)
         for left in reversed(range(room)):
             logits_V = runtime.step([Run(sequence, ids, [len(ids) - 1])]).logits[0]
             if not np.isfinite(logits_V).all():
-                raise NumericalError(f"logits after token {runtime.length(sequence)} are not all finite numbers")
+                raise NumericalError(
+                    f"the logits of token {runtime.length(sequence)} are not all finite numbers: the weights are"
+                    " damaged, or too large for this dtype; load the model with dtype='float32'"
+                )
             token = _drawn(sampler, logits_V, stop_ids, left)
             yield token
             if token.finish:
@@ -62,5 +52,5 @@ def _drawn(sampler: Sampler, logits_V: np.ndarray, stop_ids: Collection[int], le
     if not sampler.sampling.logprobs:
         return Token(id, finish)
     logprobs_V = log_softmax(logits_V)
-    best = np.argsort(-logprobs_V, kind="stable")[: sampler.sampling.top_logprobs]
+    best = likeliest(logprobs_V, sampler.sampling.top_logprobs) if sampler.sampling.top_logprobs else ()
     return Token(id, finish, float(logprobs_V[id]), tuple((int(i), float(logprobs_V[i])) for i in best))

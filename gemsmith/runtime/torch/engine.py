@@ -1,6 +1,6 @@
 """Runs the torch model, one sequence after the other. No batching of unlike lengths: that is for the fast runtimes.
 
-    T query tokens   R wanted rows   D hidden   V vocabulary
+T query tokens   R wanted rows   D hidden   V vocabulary
 """
 
 from __future__ import annotations
@@ -92,14 +92,19 @@ class TorchRuntime:
 
     def _run(self, run: Run) -> Tensor:
         """Wanted hidden rows [R, D] of one run, its tokens taken in chunks."""
-        ids = torch.tensor([list(run.ids)], dtype=torch.long, device=self._device)
+        assert len(run.ids), "a run has at least one token"
+        assert all(0 <= i < len(run.ids) for i in run.wanted), f"rows {run.wanted} wanted of {len(run.ids)} tokens"
+        rows = sorted(set(run.wanted))
         parts = []
-        for start in range(0, ids.shape[1], CHUNK):
-            chunk = ids[:, start : start + CHUNK]
-            wanted = [i - start for i in run.wanted if start <= i < start + chunk.shape[1]]
-            wanted_BR = torch.tensor([wanted], dtype=torch.long, device=self._device)
-            parts.append(self._model.hidden(chunk, self._caches[run.sequence], wanted_BR=wanted_BR)[0])
-        return torch.cat(parts)
+        for start in range(0, len(run.ids), CHUNK):
+            chunk = self._tensor(run.ids[start : start + CHUNK])
+            wanted = self._tensor([i - start for i in rows if start <= i < start + CHUNK])
+            parts.append(self._model.hidden(chunk, self._caches[run.sequence], wanted_BR=wanted)[0])
+        hidden_RD = torch.cat(parts)
+        return hidden_RD if list(run.wanted) == rows else hidden_RD[[rows.index(i) for i in run.wanted]]
+
+    def _tensor(self, ids: Sequence[int]) -> Tensor:
+        return torch.tensor([list(ids)], dtype=torch.long, device=self._device)
 
 
 def set_threads(threads: int) -> None:
