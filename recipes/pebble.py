@@ -36,6 +36,7 @@ PACKAGE = Path(__file__).parents[1] / "gemsmith/hub/pebble"
 SEED = 4
 ROWS, LENGTH, MAX_TARGETS = 13, 352, 112  # 4,576 tokens a step, about 65 examples
 
+GENERATION = {"do_sample": False, "bos_token_id": 2, "eos_token_id": [1, 106, 50], "pad_token_id": 0}  # greedy
 CONFIG = TrainConfig(steps=14_000, warmup=200, decay=3_000, peak_learning_rate=3e-3)
 
 
@@ -80,7 +81,8 @@ def export(config: ModelConfig, model: TextModel, folder: Path) -> None:
         tensor = tensor.to(dtype)
         name = f"model.language_model.{name}"
         views[name] = TensorView(name, tuple(tensor.shape), buffers.NAMES[dtype], buffers.to_buffer(tensor))
-    save_checkpoint(folder, config, views)
+    tokenizer = (PACKAGE / "tokenizer.json").read_text(encoding="utf-8")
+    save_checkpoint(folder, config, views, tokenizer_json=tokenizer, generation_config=GENERATION, overwrite=True)
 
 
 def main() -> None:

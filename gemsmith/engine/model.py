@@ -8,7 +8,7 @@ from __future__ import annotations
 import operator
 import os
 import warnings
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -92,7 +92,7 @@ class Model:
 
     def stream(
         self, messages: Any, *, tools: Sequence[Any] = (), think: bool = False, **sampling: Any
-    ) -> Iterator[Event]:
+    ) -> Generator[Event]:
         """Events of the reply as it is written: kind `text`, `thought`, `tool_call`, `error`, and last `done`.
 
         Bad requests raise here, before the first event is asked for. Closing the iterator stops the model.
@@ -112,7 +112,7 @@ class Model:
         """A plain continuation of `text`, after exactly one <bos>: what base models do."""
         return "".join(self.stream_complete(text, **sampling))
 
-    def stream_complete(self, text: str, **sampling: Any) -> Iterator[str]:
+    def stream_complete(self, text: str, **sampling: Any) -> Generator[str]:
         """The continuation as it is written."""
         if not isinstance(text, str):
             raise RequestError(f"complete continues a string, found {type(text).__name__}")

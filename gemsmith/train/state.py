@@ -22,14 +22,15 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 def save(folder: Path, model: nn.Module, optimizer: torch.optim.AdamW, steps: int) -> None:
     """Write everything that `restore` needs to continue bit for bit after `steps` steps."""
     tensors = {f"model.{name}": p for name, p in model.state_dict().items()}
+    updates = 0  # fewer than `steps` if a batch was skipped, and none at all if every one was
     for name, p in model.named_parameters():
-        for moment in MOMENTS:
-            tensors[f"{moment}.{name}"] = optimizer.state[p][moment]
+        if p in optimizer.state:
+            updates = int(optimizer.state[p]["step"])
+            tensors |= {f"{moment}.{name}": optimizer.state[p][moment] for moment in MOMENTS}
     views = {
         name: TensorView(name, tuple(t.shape), buffers.NAMES[t.dtype], buffers.to_buffer(t))
         for name, t in tensors.items()
     }
-    updates = int(next(iter(optimizer.state.values()))["step"])  # fewer than steps if a batch was skipped
     write_tensors(folder / FILE, views, {"format": "pt", "steps": str(steps), "updates": str(updates)})
 
 
@@ -54,7 +55,8 @@ def restore(folder: Path, model: nn.Module, optimizer: torch.optim.AdamW) -> int
         )
     model.load_state_dict({name: tensors[f"model.{name}"] for name in ours})
     for name, p in model.named_parameters():
-        optimizer.state[p] = _moments(tensors, name, updates)
+        if updates:
+            optimizer.state[p] = _moments(tensors, name, updates)
     return steps
 
 

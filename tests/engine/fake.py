@@ -20,7 +20,7 @@ EOS, END_OF_TURN, TOOL_RESPONSE = 1, 106, 50
 
 
 class FakeRuntime:
-    """Whatever it is given, the next token is the script's next; after its end, <turn|>. An array is a row of logits."""
+    """Whatever it reads, it writes the script's next token; after the last, <turn|>. An array is a row of logits."""
 
     name = "fake"
 
@@ -72,9 +72,7 @@ def tokenizer() -> Tokenizer:
 
 def fake_model(script: Sequence[int | np.ndarray], *, max_context: int = 512, **generation: Any) -> Model:
     runtime: Any = FakeRuntime(script)
-    return Model(
-        "fake", preset("tiny-random-e2b"), runtime, tokenizer(), GenerationConfig(**generation), max_context
-    )
+    return Model("fake", preset("tiny-random-e2b"), runtime, tokenizer(), GenerationConfig(**generation), max_context)
 
 
 def text_ids(text: str) -> list[int]:

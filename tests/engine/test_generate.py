@@ -41,7 +41,9 @@ def test_the_end_of_the_models_turn_ends_a_chat_even_if_no_stop_id() -> None:
     assert model.complete("x", max_tokens=5) == "ab" + "ab"  # a plain text has no turns
 
 
-@pytest.mark.parametrize("max_tokens, text, reason", [(1, "a", "length"), (8, "abcdefgh", "length"), (9, "abcdefgh", "stop")])
+@pytest.mark.parametrize(
+    "max_tokens, text, reason", [(1, "a", "length"), (8, "abcdefgh", "length"), (9, "abcdefgh", "stop")]
+)
 def test_max_tokens(max_tokens: int, text: str, reason: str) -> None:
     reply = fake_model(LETTERS).chat("hi", max_tokens=max_tokens)
     assert (reply.text, reply.finish_reason) == (text, reason)
@@ -99,7 +101,7 @@ def test_logits_that_are_no_numbers_are_an_error(value: float) -> None:
     model = fake_model([*LETTERS[:2], bad])
     events = model.stream("hi")
     assert [next(events).text, next(events).text] == ["a", "b"]
-    with pytest.raises(NumericalError, match="not all finite numbers.*dtype='float32'"):
+    with pytest.raises(NumericalError, match=r"not all finite numbers.*dtype='float32'"):
         next(events)
     assert not live(model)
 
@@ -111,7 +113,7 @@ def test_the_sequence_is_freed_at_the_end_and_when_the_caller_leaves() -> None:
     for events in (model.stream("hi"), model.stream_complete("hi")):
         next(events)
         assert len(live(model)) == 1
-        events.close()  # type: ignore[attr-defined]
+        events.close()
         assert not live(model)
 
 
@@ -126,7 +128,9 @@ def test_a_stream_nobody_reads_holds_nothing() -> None:
     model = fake_model(LETTERS)
     unread = model.stream("hi")
     assert not live(model)
-    del unread
+    next(unread)
+    del unread  # nor one that was dropped half-read
+    assert not live(model)
 
 
 def test_an_error_in_the_middle_frees_the_sequence() -> None:

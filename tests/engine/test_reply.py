@@ -16,7 +16,9 @@ THOUGHT = [*control("<|channel>"), *text_ids("thought\nhm STOP\n"), *control("<c
 CALL = [*control("<|tool_call>"), *text_ids("call:now{}"), *control("<tool_call|>")]
 
 
-def replied(script: Sequence[int], stop: Sequence[str] = (), max_tokens: int | None = None) -> tuple[list[Event], Message]:
+def replied(
+    script: Sequence[int], stop: Sequence[str] = (), max_tokens: int | None = None
+) -> tuple[list[Event], Message]:
     events = list(fake_model(script).stream("hi", stop=stop, max_tokens=max_tokens))
     message = events[-1].message
     assert message is not None
@@ -81,7 +83,9 @@ def test_calls_before_a_stop_string_are_kept() -> None:
     assert message.finish_reason == "tool_calls"
 
 
-letters = st.sampled_from([*byte_ids("abé"), *text_ids("ab"), *control("<|channel>", "<channel|>", "<|tool_call>", "<tool_call|>")])
+letters = st.sampled_from(
+    [*byte_ids("abé"), *text_ids("ab"), *control("<|channel>", "<channel|>", "<|tool_call>", "<tool_call|>")]
+)
 
 
 @given(script=st.lists(letters, max_size=12), stops=st.lists(st.text("abé", min_size=1, max_size=3), max_size=2))
@@ -131,7 +135,9 @@ def test_a_thought_the_prompt_has_opened() -> None:
 
 def test_logprobs_are_the_models_own_and_the_best_are_sorted() -> None:
     logits = np.random.default_rng(3).normal(0, 3, (4, V)).astype(np.float32)
-    reply = fake_model(list(logits)).chat("hi", max_tokens=4, seed=5, top_logprobs=3, temperature=2.0, presence_penalty=3.0)
+    reply = fake_model(list(logits)).chat(
+        "hi", max_tokens=4, seed=5, top_logprobs=3, temperature=2.0, presence_penalty=3.0
+    )
     assert reply.logprobs is not None and len(reply.logprobs) == 4
     for row, token in zip(logits.astype(np.longdouble), reply.logprobs, strict=True):
         expected = np.log(np.exp(row) / np.exp(row).sum())

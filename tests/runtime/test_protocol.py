@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from gemsmith.runtime.torch import engine
 SIZES = ("e2b", "e4b", "12b", "26b-a4b", "31b")
 WINDOW = 8
 IDS = np.random.default_rng(2).integers(0, 4096, 40).tolist()  # five windows
-CLOSE: dict[str, Any] = {"rtol": 0, "atol": 2e-5}
+CLOSE: dict[str, Any] = {"rtol": 0, "atol": 2e-4}  # float32 sums in another order give 6e-5; one key too many, 1e-2
 
 
 @cache
@@ -52,7 +53,7 @@ def test_the_window_is_passed_and_the_logits_spread() -> None:
 @given(size=st.sampled_from(SIZES), cuts=st.sets(st.integers(1, 39), max_size=6))
 def test_chunks_are_one_shot(size: str, cuts: set[int]) -> None:
     edges = [0, *sorted(cuts), len(IDS)]
-    sizes = [end - start for start, end in zip(edges, edges[1:], strict=False)]
+    sizes = [end - start for start, end in pairwise(edges)]
     np.testing.assert_allclose(logits(runtime(size), IDS, sizes), one_shot(size), **CLOSE)
 
 
@@ -147,7 +148,7 @@ def test_bytes_held_are_what_the_config_says() -> None:
     sequence = one.new()
     assert one.nbytes(sequence) == 0
     one.step([Run(sequence, IDS, [])])
-    assert one.nbytes(sequence) == kv_bytes(text, 40, growth=256, dtype="float32")
+    assert one.nbytes(sequence) == kv_bytes(text, 40, bytes_per_value=4, growth=256)
 
 
 def test_rows_agree_with_each_other() -> None:

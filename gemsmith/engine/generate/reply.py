@@ -15,29 +15,29 @@ from gemsmith.tokenizer import Tokenizer
 
 def stream_reply(
     tokens: Generator[Token], tokenizer: Tokenizer, *, num_prompt_tokens: int, in_thought: bool, stops: Sequence[str]
-) -> Iterator[Event]:
+) -> Generator[Event]:
     """Events in the order things become visible, last `done`. Stop strings look at the answer, not at thoughts."""
     parser, filter_ = Parser(tokenizer, in_thought=in_thought), StopStrings(stops)
     drawn: list[Token] = []
-    finish: FinishReason = "length"  # if the prompt leaves room for no token at all
     with closing(tokens):
         for token in tokens:
             drawn.append(token)
-            if token.finish != "stop" or token.id in tokenizer.control_ids:  # another stop id ends the text unseen
+            if token.finish != "stop" or token.id in tokenizer.control_ids:  # a word that is a stop id is not shown
                 yield from _filtered(parser.push(token.id), filter_)
-            finish = token.finish or finish
-            if (
-                filter_.found or parser.state == "ended"
-            ):  # what ends the model's turn ends it, listed as a stop id or not
-                finish = "stop"
+            if filter_.found or parser.state == "ended":  # a turn that ended has, be its end a stop id or not
                 break
-    *events, done = parser.finish(finish)
+    *events, done = parser.finish(_finish_reason(drawn, filter_.found or parser.state == "ended"))
     yield from _filtered(events, filter_)
     yield from _text_event(filter_.flush())
     assert done.message is not None
     message = _cut(done.message, filter_.num_shown) if filter_.found else done.message
     usage = Usage(num_prompt_tokens, len(drawn), parser.num_thought_tokens)
     yield Event("done", message=replace(message, usage=usage, logprobs=_logprobs(drawn, tokenizer)))
+
+
+def _finish_reason(drawn: Sequence[Token], has_ended: bool) -> FinishReason:
+    """`length` also where the prompt left room for no token at all."""
+    return "stop" if has_ended or (drawn and drawn[-1].finish == "stop") else "length"
 
 
 def _filtered(events: Sequence[Event], filter_: StopStrings) -> Iterator[Event]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 
 from gemsmith.engine.generate.stop import StopStrings
@@ -10,7 +10,7 @@ from gemsmith.engine.generate.tokens import Token
 from gemsmith.tokenizer import StreamDecoder, Tokenizer
 
 
-def stream_text(tokens: Generator[Token], tokenizer: Tokenizer, stops: Sequence[str]) -> Iterator[str]:
+def stream_text(tokens: Generator[Token], tokenizer: Tokenizer, stops: Sequence[str]) -> Generator[str]:
     """Text as it becomes complete; never part of a character and never part of a stop string."""
     decoder, filter_ = StreamDecoder(tokenizer), StopStrings(stops)
     with closing(tokens):

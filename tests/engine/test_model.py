@@ -1,0 +1,182 @@
+"""A Model with a real network: seeds, streams side by side, messages in every form, logits."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import zip_longest
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gemsmith.chat.values import Event, Image, Message, Prompt, Text
+from gemsmith.engine import Model
+from gemsmith.errors import ContextLengthError, MessageError, RequestError, UnsupportedMediaError
+from tests.engine.fake import fake_model
+
+SHORT: dict[str, Any] = {"max_tokens": 24}  # three windows
+
+
+def test_the_same_seed_says_the_same_and_others_differ(tiny: Model) -> None:
+    replies = [tiny.chat("hello", seed=seed, **SHORT).text for seed in (1, 1, 2)]
+    assert replies[0] == replies[1] != replies[2]
+    assert tiny.complete("hello", seed=1, **SHORT) == tiny.complete("hello", seed=1, **SHORT)
+    assert tiny.chat("hello", **SHORT).text != tiny.chat("hello", **SHORT).text
+
+
+def test_temperature_zero_takes_the_likeliest(tiny: Model) -> None:
+    reply = tiny.chat("hello", temperature=0, top_logprobs=1, max_tokens=8)
+    assert reply.logprobs is not None and all(token.id == token.top[0][0] for token in reply.logprobs)
+    prompt = tiny.render("hello").ids
+    ids = [token.id for token in reply.logprobs]
+    logits = tiny.logits([*prompt, *ids])
+    assert list(logits[len(prompt) - 1 : -1].argmax(-1)) == ids
+
+
+def test_a_stream_is_the_chat(tiny: Model) -> None:
+    *events, done = tiny.stream("hello", seed=3, **SHORT)
+    assert done.kind == "done" and done.message == tiny.chat("hello", seed=3, **SHORT)
+    assert "".join(event.text for event in events if event.kind in ("text", "error")) == done.message.text
+    assert "".join(tiny.stream_complete("x", seed=3, **SHORT)) == tiny.complete("x", seed=3, **SHORT)
+
+
+def test_two_streams_side_by_side_are_each_as_alone(tiny: Model) -> None:
+    alone = [list(tiny.stream(text, seed=4, **SHORT)) for text in ("one", "another, longer")]
+    first, second = (tiny.stream(text, seed=4, **SHORT) for text in ("one", "another, longer"))
+    pairs = list(zip_longest(first, second))
+    assert [[event for event in side if event] for side in zip(*pairs, strict=True)] == alone
+
+
+def test_threads_share_a_model(tiny: Model) -> None:
+    def reply(seed: int) -> list[Event]:
+        return list(tiny.stream(f"question {seed % 3}", seed=seed, **SHORT))
+
+    alone = [reply(seed) for seed in range(8)]
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(reply, range(8))) == alone
+
+
+def test_nothing_is_left_behind(tiny: Model) -> None:
+    runtime: Any = tiny.runtime
+    tiny.logits([2, 3])
+    tiny.chat("x", max_tokens=1)
+    with pytest.raises(ContextLengthError):
+        tiny.logits([2] * 3000)
+    assert not runtime._caches
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        "hi",
+        ["hi"],
+        {"role": "user", "content": "hi"},
+        [{"role": "user", "content": [{"type": "text", "text": "hi"}]}],
+        Message("user", (Text("hi"),)),
+        (Message("user", (Text("hi"),)),),
+    ],
+)
+def test_messages_of_every_form(tiny: Model, messages: Any) -> None:
+    assert tiny.render(messages) == tiny.render("hi")
+    assert tiny.chat(messages, seed=1, max_tokens=3) == tiny.chat("hi", seed=1, max_tokens=3)
+
+
+def test_a_reply_goes_back_as_it_came(tiny: Model) -> None:
+    reply = tiny.chat("hi", seed=1, max_tokens=3)
+    later = tiny.render(["hi", reply, "go on"])
+    assert reply.text.strip() in later.text and later.text.count("<bos>") == 1
+
+
+def test_a_system_message_and_thinking(tiny: Model) -> None:
+    system = {"role": "system", "content": "Be brief."}
+    assert "<|think|>\nBe brief." in tiny.render([system, "hi"], think=True).text
+    assert tiny.chat([system, "hi"], think=True, max_tokens=2).usage is not None
+
+
+def test_an_empty_thought_is_written_by_sizes_without_per_layer_embeddings(tiny: Model) -> None:
+    import gemsmith
+
+    dense = gemsmith.load("tiny-random-31b", device="cpu")
+    assert dense.render("hi").text == tiny.render("hi").text + "<|channel>thought\n<channel|>"
+    assert dense.render("hi", think=True).text == tiny.render("hi", think=True).text
+
+
+@pytest.mark.parametrize(
+    "messages, error",
+    [
+        ([], MessageError),
+        (5, MessageError),
+        ([5], MessageError),
+        ({"role": "wizard", "content": "x"}, MessageError),
+        ("\ud800", MessageError),
+    ],
+)
+def test_messages_that_are_none(tiny: Model, messages: Any, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        tiny.stream(messages)
+
+
+def test_media_on_a_text_model() -> None:
+    picture = Message("user", (Text("what is this?"), Image(b"...")))
+    model = fake_model([])
+    assert len(model.render(picture).media) == 1
+    for call in (model.stream, model.chat):
+        with pytest.raises(UnsupportedMediaError, match="fake cannot take image input: it was loaded for text alone"):
+            call(picture)
+    with pytest.raises(UnsupportedMediaError):
+        model.logits(model.render(picture))
+
+
+def test_logits_of_a_prompt_or_of_ids(tiny: Model) -> None:
+    prompt = tiny.render("hello")
+    logits = tiny.logits(prompt)
+    assert logits.shape == (len(prompt.ids), 4096) and logits.dtype == np.float32
+    for ids in (list(prompt.ids), np.array(prompt.ids), Prompt(prompt.ids)):
+        assert np.array_equal(tiny.logits(ids), logits)
+
+
+def test_long_logits_are_made_in_pieces(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = list(range(300, 325))
+    whole = tiny.logits(ids)
+    monkeypatch.setattr("gemsmith.engine.model.LOGITS_CHUNK", 4)
+    np.testing.assert_allclose(tiny.logits(ids), whole, atol=2e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "ids, message",
+    [
+        ([], "found no ids at all"),
+        ([0, 4096], "token ids from 0 to 4095, found 4096"),
+        ([-1], "found -1"),
+        ([1.5], r"found \[1.5\]"),
+        ("hello", "found 'hello'; make one with model.render"),
+        (7, "found 7; make one"),
+        ([[1, 2]], r"found \[\[1, 2\]\]"),
+    ],
+)
+def test_what_logits_cannot_read(tiny: Model, ids: Any, message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        tiny.logits(ids)
+
+
+@pytest.mark.parametrize("text", [None, 5, ["a"], b"a"])
+def test_complete_continues_strings(tiny: Model, text: Any) -> None:
+    with pytest.raises(RequestError, match="complete continues a string, found"):
+        tiny.stream_complete(text)
+
+
+def test_defaults_are_the_generation_configs() -> None:
+    flat = np.zeros(4096, dtype=np.float32)
+    flat[300:310] = 5.0  # ten tokens of equal right
+    greedy = fake_model([flat] * 8, do_sample=False).chat("x", max_tokens=8, logprobs=True)
+    narrow = fake_model([flat] * 8, top_k=2).chat("x", max_tokens=8, logprobs=True, seed=1)
+    asked = fake_model([flat] * 8, do_sample=False).chat("x", max_tokens=8, logprobs=True, seed=1, temperature=1)
+    ids = [{token.id for token in reply.logprobs or ()} for reply in (greedy, narrow, asked)]
+    assert ids[0] == {300} and ids[1] == {300, 301} and len(ids[2]) > 2 and min(ids[2]) >= 300
+
+
+def test_suppressed_tokens_are_never_written() -> None:
+    flat = np.zeros(4096, dtype=np.float32)
+    flat[300:302] = 50.0
+    reply = fake_model([flat] * 8, suppress_tokens=(300, 999_999)).chat("x", max_tokens=8, logprobs=True)
+    assert {token.id for token in reply.logprobs or ()} == {301}
