@@ -62,11 +62,13 @@ class DenseCache:
 
     def trim(self, length: int) -> None:
         """Forget all but the first `length` tokens. ValueError if a ring has already overwritten what that needs."""
-        if length > self.length:
-            raise ValueError(f"cannot trim to {length} tokens: only {self.length} are stored")
+        if not 0 <= length <= self.length:
+            raise ValueError(f"cannot trim to {length} tokens: {self.length} are stored")
         wrapped = self.length > self.window and any(s.is_sliding for s in self.stores.values())
         if wrapped and 0 < length < self.length:
-            raise ValueError(f"cannot trim to {length} of {self.length} tokens: the window of {self.window} has moved on")
+            raise ValueError(
+                f"cannot trim to {length} of {self.length} tokens: the window of {self.window} has moved on"
+            )
         self.length = length
 
     def fork(self) -> DenseCache:
@@ -120,9 +122,7 @@ class _Store:
         if capacity > self.k.shape[1]:
             self.k, self.v = (_grown(t, capacity) for t in (self.k, self.v))
 
-    def _append_differentiably(
-        self, k: Tensor, v: Tensor, k_BTKH: Tensor, v_BTKH: Tensor, length: int
-    ) -> KeyValue:
+    def _append_differentiably(self, k: Tensor, v: Tensor, k_BTKH: Tensor, v_BTKH: Tensor, length: int) -> KeyValue:
         """Rows that carry gradients are not written in place: new storage is made, so that backward sees the old."""
         all_k, all_v = torch.cat([k, k_BTKH], dim=1), torch.cat([v, v_BTKH], dim=1)
         self.k, self.v = all_k, all_v

@@ -1,6 +1,6 @@
 """Attention of one layer: own or shared K/V, sliding or full, with or without a value projection.
 
-    B batch   T query tokens   S cached tokens   D hidden   N query heads   K key/value heads   H head dim
+B batch   T query tokens   S cached tokens   D hidden   N query heads   K key/value heads   H head dim
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The feed-forward half of a layer: the gated MLP, and the mixture of experts that 26B-A4B runs beside it.
 
-    B batch   T query tokens   M = B·T tokens   D hidden   F mlp width   E experts   A active experts
+B batch   T query tokens   M = B·T tokens   D hidden   F mlp width   E experts   A active experts
 """
 
 from __future__ import annotations

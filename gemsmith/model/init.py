@@ -36,5 +36,3 @@ def random_text_model(text: TextConfig, seed: int) -> TextModel:
 
 def _row_width(embedding: nn.Embedding) -> int:
     return embedding.width if isinstance(embedding, ScaledPerLayerEmbedding) else embedding.embedding_dim
-
-

@@ -1,6 +1,6 @@
 """One decoder layer, read top to bottom.
 
-    B batch   T query tokens   D hidden   P per-layer width
+B batch   T query tokens   D hidden   P per-layer width
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What varies from one forward pass to the next: where each row stands, how it is turned, what it may see.
 
-    B batch   T query tokens   S readable tokens   R wanted rows
+B batch   T query tokens   S readable tokens   R wanted rows
 """
 
 from __future__ import annotations
@@ -48,9 +48,7 @@ def make_step(
         if kind in rope:
             continue
         rope[kind] = ops.rope_table(positions_BT, layer.head_dim, layer.rope_theta, layer.num_rotated_pairs)
-        key_positions_BS = (
-            positions_BT if cache is None else cache.key_positions(kind, T, ids_BT.device).expand(B, -1)
-        )
+        key_positions_BS = positions_BT if cache is None else cache.key_positions(kind, T, ids_BT.device).expand(B, -1)
         mask[kind] = _visible(positions_BT, key_positions_BS, text.sliding_window if kind else None)
         if segments_BT is not None:
             mask[kind] = mask[kind] & (segments_BT[:, :, None] == segments_BT[:, None, :])

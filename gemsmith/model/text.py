@@ -79,15 +79,15 @@ class TextModel(nn.Module):
         x_BTD = self.embed_tokens(ids_BT)
         ple_BTLP = self._per_layer_inputs(ids_BT, x_BTD)
         made: dict[int, KeyValue] = {}
-        for layer in self.layers:
-            i = layer.layer.index
+        for facts, layer in zip(self.text.layers, self.layers, strict=True):
+            i = facts.index
             if i == self.text.num_kv_layers and wanted_BR is not None:
                 # Nothing downstream reads the other rows' K/V any more, so only the wanted rows go on.
                 x_BTD, ple_BTLP, step = _rows(x_BTD, ple_BTLP, step, wanted_BR)
                 wanted_BR = None
             ple_BTP = None if ple_BTLP is None else ple_BTLP[:, :, i]
             run = partial(checkpoint, layer, use_reentrant=False) if checkpoint_layers else layer
-            x_BTD, made[i] = run(x_BTD, ple_BTP, step, made.get(layer.layer.kv_source), cache)
+            x_BTD, made[i] = run(x_BTD, ple_BTP, step, made.get(facts.kv_source), cache)
         if cache is not None:
             cache.advance(ids_BT.shape[1])
         if wanted_BR is not None:
@@ -112,8 +112,6 @@ class TextModel(nn.Module):
         )
 
 
-def _rows(
-    x_BTD: Tensor, ple_BTLP: Tensor | None, step: Step, wanted_BR: Tensor
-) -> tuple[Tensor, Tensor | None, Step]:
+def _rows(x_BTD: Tensor, ple_BTLP: Tensor | None, step: Step, wanted_BR: Tensor) -> tuple[Tensor, Tensor | None, Step]:
     ple_BRLP = None if ple_BTLP is None else take_rows(ple_BTLP, wanted_BR)
     return take_rows(x_BTD, wanted_BR), ple_BRLP, step.rows(wanted_BR)

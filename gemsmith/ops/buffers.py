@@ -34,4 +34,4 @@ def from_buffer(buffer: memoryview, dtype: str, shape: tuple[int, ...]) -> Tenso
 def to_buffer(tensor: Tensor) -> memoryview:
     """The bytes of a tensor, row-major; copied only if it is not contiguous or not on the processor."""
     flat = tensor.detach().cpu().contiguous().view(-1)
-    return memoryview(flat.view(torch.uint8).numpy()) if flat.numel() else memoryview(b"")
+    return memoryview(flat.view(torch.uint8).numpy().data) if flat.numel() else memoryview(b"")

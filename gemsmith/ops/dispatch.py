@@ -1,4 +1,4 @@
-"""An operation: its reference, and the kernels that may take its place. The first kernel that supports the call wins."""
+"""An operation: its reference, and the kernels that may take its place; the first that supports the call wins."""
 
 from __future__ import annotations
 

@@ -105,9 +105,7 @@ def _set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
-def _batches(
-    make_batch: Callable[[int], Batch], start: int, stop: int, workers: int
-) -> Iterator[tuple[int, Batch]]:
+def _batches(make_batch: Callable[[int], Batch], start: int, stop: int, workers: int) -> Iterator[tuple[int, Batch]]:
     if not workers:
         yield from ((step, make_batch(step)) for step in range(start, stop))
         return

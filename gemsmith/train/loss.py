@@ -1,6 +1,6 @@
 """What training minimises, and what it watches: cross-entropy of the answers, and examples answered without a slip.
 
-    B rows   T tokens of a row   R targets of a row   D hidden   V vocabulary
+B rows   T tokens of a row   R targets of a row   D hidden   V vocabulary
 """
 
 from __future__ import annotations

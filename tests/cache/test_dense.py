@@ -91,5 +91,6 @@ def test_trim_refuses_what_is_gone() -> None:
     feed(cache, WINDOW + 1)
     with pytest.raises(ValueError, match=f"cannot trim to {WINDOW} of {WINDOW + 1}"):
         cache.trim(WINDOW)
-    with pytest.raises(ValueError, match="only 9 are stored"):
-        cache.trim(WINDOW + 2)
+    for length in (WINDOW + 2, -1):
+        with pytest.raises(ValueError, match="9 are stored"):
+            cache.trim(length)

@@ -103,7 +103,7 @@ def test_batches_made_ahead_in_another_process_are_the_same(tmp_path: Path) -> N
 def test_state_of_another_model_is_refused(tmp_path: Path) -> None:
     train(fresh(), CONFIG, copies, tmp_path)
     other = TextModel(replace(TEXT, hidden_size=48))
-    with pytest.raises(TrainingError, match="state of another model.*choose another folder"):
+    with pytest.raises(TrainingError, match=r"state of another model.*choose another folder"):
         train(other, CONFIG, copies, tmp_path)
 
 
