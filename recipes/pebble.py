@@ -35,9 +35,12 @@ from gemsmith.train.loop import TrainConfig, train
 PACKAGE = Path(__file__).parents[1] / "gemsmith/hub/pebble"
 SEED = 4
 ROWS, LENGTH, MAX_TARGETS = 13, 352, 112  # 4,576 tokens a step, about 65 examples
+LONG_FROM = 7_000  # from this step on rows are longer, and hold conversations of up to thirty questions
+LONG_ROWS, LONG_LENGTH, LONG_MAX_TARGETS = 6, 768, 240
+LONG_WEIGHTS = {**curriculum.WEIGHTS, "long_chat": 3}
 
 GENERATION = {"do_sample": False, "bos_token_id": 2, "eos_token_id": [1, 106, 50], "pad_token_id": 0}  # greedy
-CONFIG = TrainConfig(steps=14_000, warmup=200, decay=3_000, peak_learning_rate=3e-3)
+CONFIG = TrainConfig(steps=9_500, warmup=200, decay=2_000, peak_learning_rate=3e-3)
 
 
 def difficulty(ability: str, step: int) -> float:
@@ -47,8 +50,12 @@ def difficulty(ability: str, step: int) -> float:
 
 def make_batch(step: int) -> Batch:
     """The batch of one step: a function of its number and of nothing else."""
-    stream = curriculum.stream(SEED * 1_000_003 + step, difficulty=lambda ability: difficulty(ability, step))
-    return pack(_tokenised(stream), rows=ROWS, length=LENGTH, max_targets=MAX_TARGETS)
+    seed = SEED * 1_000_003 + step
+    if step < LONG_FROM:
+        stream = curriculum.stream(seed, difficulty=lambda ability: difficulty(ability, step))
+        return pack(_tokenised(stream), rows=ROWS, length=LENGTH, max_targets=MAX_TARGETS)
+    stream = curriculum.stream(seed, weights=LONG_WEIGHTS)
+    return pack(_tokenised(stream), rows=LONG_ROWS, length=LONG_LENGTH, max_targets=LONG_MAX_TARGETS)
 
 
 def held_out(num_examples: int = 100) -> dict[str, Batch]:
@@ -59,7 +66,7 @@ def held_out(num_examples: int = 100) -> dict[str, Batch]:
         examples = (curriculum.example(ability, rng, split="heldout") for _ in iter(int, 1))
         tokens = list(islice(_tokenised(examples), num_examples))
         rows = 2 + 2 * sum(len(ids) for ids, _ in tokens) // LENGTH
-        batches[ability] = pack(tokens, rows=rows, length=LENGTH, max_targets=MAX_TARGETS)
+        batches[ability] = pack(tokens, rows=rows, length=LENGTH, max_targets=LENGTH)
     return batches
 
 

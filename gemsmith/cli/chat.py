@@ -20,9 +20,10 @@ Ctrl-C   stop the answer"""
 
 
 def chat(stream: Stream, *, system: str | None = None) -> int:
-    """Answer every line of stdin as the next turn of one conversation; return the exit code.
+    """Answer every line of stdin; return the exit code.
 
-    A turn that fails is told and skipped; from a pipe, the exit code then is 1.
+    From a terminal the lines are turns of one conversation. From a pipe each is a prompt of its own, so that its answer
+    does not depend on the lines before it. One that fails is told and skipped; from a pipe, the exit code then is 1.
     """
     talk = Conversation(stream, system)
     at_terminal = sys.stdin.isatty()
@@ -35,6 +36,8 @@ def chat(stream: Stream, *, system: str | None = None) -> int:
                 break
             talk.command(line)
             continue
+        if not at_terminal:
+            talk.turns.clear()
         try:
             talk.answer(line)
         except RequestError as error:

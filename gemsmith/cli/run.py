@@ -13,7 +13,7 @@ examples:
   gemsmith run pebble "What is 17 + 25?"
   gemsmith run pebble "What is 17 + 25?" --think       the thought is dimmed, and goes to stderr
   gemsmith run pebble                                  chat; /help lists the commands, Ctrl-D leaves
-  gemsmith run pebble < questions.txt                  one prompt a line, one conversation
+  gemsmith run pebble < questions.txt                  one prompt a line, each on its own
   git diff | gemsmith run e4b --system "Review this." -
   gemsmith run e2b --raw "Once upon a time" --max-tokens 40 --temperature 0.7
 
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "prompt",
         metavar="PROMPT",
         nargs="?",
-        help="what to ask; '-' reads all of stdin as one prompt; without it, every line of stdin is a turn of a chat",
+        help="what to ask; '-' reads all of stdin as one prompt; without it, a chat at a terminal, and one prompt a line from a pipe",
     )
     parser.add_argument("--system", metavar="TEXT", help="instructions that stand above the conversation")
     parser.add_argument("--think", action="store_true", help="let the model think before it answers")

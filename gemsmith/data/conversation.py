@@ -52,6 +52,15 @@ def conversation(
     return Example("chat", tuple(message for example in examples for message in example.messages), tools)
 
 
+def long_conversation(rng: random.Random, make: Callable[[str], Example], abilities: tuple[str, ...]) -> Example:
+    """Four to thirty short examples one after another, mostly sums: an afternoon of questions in one chat."""
+    short = [name for name in abilities if not name.startswith("tool") and name != "lookup"]
+    sums = ["add", "subtract"] * len(short)
+    pool = short + sums if rng.random() < 0.8 else sums
+    examples = [make(rng.choice(pool)) for _ in range(rng.randint(4, 30))]
+    return Example("long_chat", tuple(message for example in examples for message in example.messages))
+
+
 def with_system_prompt(rng: random.Random, example: Example) -> Example:
     """The same conversation under a system prompt, which changes nothing about the answer."""
     system = Message("system", (Text(rng.choice(SYSTEM_PROMPTS)),))

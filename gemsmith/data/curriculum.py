@@ -12,7 +12,7 @@ from functools import partial
 
 from gemsmith.data.about import about
 from gemsmith.data.arithmetic import add, subtract
-from gemsmith.data.conversation import THOUGHTS, conversation, with_system_prompt, with_thought
+from gemsmith.data.conversation import THOUGHTS, conversation, long_conversation, with_system_prompt, with_thought
 from gemsmith.data.copying import copy
 from gemsmith.data.example import Example
 from gemsmith.data.lookup import lookup
@@ -51,7 +51,8 @@ WEIGHTS: Mapping[str, float] = {
     "unknown": 2,
     "chat": 3,
 }
-"""Examples of each ability in a hundred, unless training says otherwise. `chat` mixes the others."""
+"""Examples of each ability in a hundred, unless training says otherwise. `chat` mixes the others; so does `long_chat`,
+which is longer than a row of early training and so has no share here."""
 
 EASIER = 0.2  # of training examples are easier than asked, so that what is learnt stays learnt
 SYSTEM_PROMPT, THINK = 0.08, 0.06
@@ -85,7 +86,11 @@ def stream(
 
 
 def _make(ability: str, rng: random.Random, split: Split, difficulty: float) -> Example:
+    if ability in MAKERS:
+        return MAKERS[ability](rng, split, difficulty)
+    names = tuple(name for name in MAKERS if not name.endswith("_thought"))
+    make = partial(_make, rng=rng, split=split, difficulty=difficulty)
     if ability == "chat":
-        names = tuple(name for name in MAKERS if not name.endswith("_thought"))
-        return conversation(rng, split, difficulty, lambda name: _make(name, rng, split, difficulty), names)
-    return MAKERS[ability](rng, split, difficulty)
+        return conversation(rng, split, difficulty, make, names)
+    assert ability == "long_chat", ability
+    return long_conversation(rng, make, names)

@@ -19,6 +19,10 @@ from gemsmith.model.norm import RMSNorm
 class ScaledEmbedding(nn.Embedding):
     """Rows times sqrt(width). The factor is rounded to the weights' type first, as training did (bf16: 39.25)."""
 
+    def __init__(self, vocab_size: int, width: int):
+        # Left empty: weights come from a checkpoint or from `init`, and torch's own filling imports its compiler (1 s).
+        super().__init__(vocab_size, width, _weight=torch.empty(vocab_size, width))
+
     def forward(self, ids_BT: Tensor) -> Tensor:
         scale = torch.tensor(math.sqrt(self.embedding_dim), dtype=self.weight.dtype, device=self.weight.device)
         return super().forward(ids_BT) * scale
@@ -37,7 +41,7 @@ class ScaledPerLayerEmbedding(nn.Embedding):
     """One table for all layers, layer-major along a row: [V, L * P]; looked up as [B, T, L, P], times sqrt(P)."""
 
     def __init__(self, vocab_size: int, num_layers: int, width: int):
-        super().__init__(vocab_size, num_layers * width)
+        super().__init__(vocab_size, num_layers * width, _weight=torch.empty(vocab_size, num_layers * width))
         self.width = width
 
     def forward(self, ids_BT: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gemsmith.chat.values import Event, Message, Text, ToolCall
+from gemsmith.cli.chat import Conversation
 from gemsmith.errors import ContextLengthError, SamplingError
 
 from .conftest import reply
@@ -141,10 +142,10 @@ def test_an_error_in_mid_answer_is_told_after_what_was_said(gemsmith_, model):
     assert ended.err == "gemsmith: error: temperature must be at least 0\n"
 
 
-def test_piped_lines_are_turns_of_one_conversation(gemsmith_, model):
+def test_piped_lines_are_prompts_of_their_own(gemsmith_, model):
     ended = gemsmith_("run", "pebble", "--system", "s", stdin="one\n\n  two\n/bye\n")
-    assert (ended.code, ended.out, ended.err) == (0, "2: one\n4: two\n6: /bye\n", "")
-    assert texts(model.asked[1][0]) == [("system", "s"), ("user", "one"), ("assistant", "2: one"), ("user", "two")]
+    assert (ended.code, ended.out, ended.err) == (0, "2: one\n2: two\n2: /bye\n", "")
+    assert texts(model.asked[1][0]) == [("system", "s"), ("user", "two")]
 
 
 def test_no_lines_no_answers(gemsmith_, model):
@@ -163,16 +164,18 @@ def test_one_bad_line_ends_that_line(gemsmith_, model):
     assert ended.err == "gemsmith: error: no\n"
 
 
-def test_the_oldest_turns_are_forgotten_when_the_context_is_full(gemsmith_, model):
+def test_the_oldest_turns_are_forgotten_when_the_context_is_full(model, capsys):
     def answer(messages):
         if len(messages) > 3:
             raise ContextLengthError(100, 64)
         return reply(str(len(messages)))
 
     model.answer = answer
-    ended = gemsmith_("run", "pebble", stdin="a\nb\nc\nd\n")
-    assert (ended.code, ended.out) == (0, "1\n3\n3\n3\n")
-    assert ended.err.count("forgot the oldest") == 2
+    talk = Conversation(model.stream, None)
+    for line in "abcd":
+        talk.answer(line)
+    out, err = capsys.readouterr()
+    assert out == "1\n3\n3\n3\n" and err.count("forgot the oldest") == 2
     assert texts(model.asked[-1][0]) == [("user", "c"), ("assistant", "3"), ("user", "d")]
 
 

@@ -59,7 +59,7 @@ def test_a_pair_held_out_for_sums_is_held_out_for_differences_and_with_a_thought
     assert not taught & heldout
 
 
-@pytest.mark.parametrize("ability", [*MAKERS, "chat"])
+@pytest.mark.parametrize("ability", [*MAKERS, "chat", "long_chat"])
 def test_every_example_ends_with_a_reply_and_bears_its_ability_name(ability: str) -> None:
     for made in many(ability, "train", 200) + many(ability, "heldout", 50):
         assert made.ability == ability

@@ -24,3 +24,12 @@ def test_help_is_quick() -> None:
             return
         time.sleep(2)
     raise AssertionError(f"gemsmith --help took {median_s:.2f} s, limit {LIMIT_S} s")
+
+
+def test_answering_does_not_import_torchs_compiler() -> None:
+    """It costs a second; a torch function that touches it on the way to the first token would go unnoticed."""
+    code = (
+        "import sys, gemsmith; gemsmith.load('tiny-random-e2b').chat('hi', max_tokens=2, seed=0);"
+        " sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
