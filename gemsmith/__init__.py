@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         Audio,
         Event,
         Image,
+        Malformed,
         Message,
         Prompt,
         Text,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         MissingDependencyError,
         ModelFileError,
         ModelNotFoundError,
+        NumericalError,
         RequestError,
         SamplingError,
         TensorFileError,
@@ -51,12 +53,14 @@ __all__ = [
     "Event",
     "GemsmithError",
     "Image",
+    "Malformed",
     "Message",
     "MessageError",
     "MissingDependencyError",
     "Model",
     "ModelFileError",
     "ModelNotFoundError",
+    "NumericalError",
     "Prompt",
     "RequestError",
     "SamplingError",
@@ -77,7 +81,7 @@ __all__ = [
 ]
 
 _VALUES = {
-    *("Text", "Thought", "Image", "Audio", "Video", "ToolCall", "ToolResult"),
+    *("Text", "Thought", "Image", "Malformed", "Audio", "Video", "ToolCall", "ToolResult"),
     *("Message", "Prompt", "Event", "Usage"),
 }
 
