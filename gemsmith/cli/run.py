@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "prompt",
         metavar="PROMPT",
         nargs="?",
-        help="what to ask; '-' reads all of stdin as one prompt; without it, a chat at a terminal, and one prompt a line from a pipe",
+        help="what to ask; '-' reads all of stdin as one prompt; without it: a chat, or a prompt a line from a pipe",
     )
     parser.add_argument("--system", metavar="TEXT", help="instructions that stand above the conversation")
     parser.add_argument("--think", action="store_true", help="let the model think before it answers")
