@@ -20,10 +20,10 @@ LIMIT_S = 0.1
 def refused(load: Callable[[], Any], match: str) -> None:
     """`load` raises ConfigError within the limit; a busy machine gets three tries."""
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         with pytest.raises(ConfigError, match=match):
             load()
-        if (seconds := time.perf_counter() - start) <= LIMIT_S:
+        if (seconds := time.process_time() - start) <= LIMIT_S:
             return
     raise AssertionError(f"took {seconds:.3f} s")
 
@@ -218,6 +218,6 @@ def test_the_largest_config_allowed_is_still_quick() -> None:
     data = preset("pebble").to_json()
     layer_types = ["sliding_attention", "full_attention"] * 512
     data["text_config"] |= {"num_hidden_layers": 1024, "layer_types": layer_types, "num_kv_shared_layers": 1}
-    start = time.perf_counter()
+    start = time.process_time()
     total_parameters(ModelConfig.from_json(data))
-    assert time.perf_counter() - start < 10 * LIMIT_S
+    assert time.process_time() - start < 10 * LIMIT_S

@@ -92,7 +92,7 @@ def test_weights_and_difficulty_steer_the_stream() -> None:
 def test_making_an_example_is_fast() -> None:
     examples = stream(0)
     next(examples)
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(5000):
         next(examples)
-    assert 5000 / (time.perf_counter() - start) > 4000, "examples a second, on one core"
+    assert 5000 / (time.process_time() - start) > 4000, "examples a second, on one core"
