@@ -35,12 +35,12 @@ from gemsmith.train.loop import TrainConfig, train
 PACKAGE = Path(__file__).parents[1] / "gemsmith/hub/pebble"
 SEED = 4
 ROWS, LENGTH, MAX_TARGETS = 13, 352, 112  # 4,576 tokens a step, about 65 examples
-LONG_FROM = 7_000  # from this step on rows are longer, and hold conversations of up to thirty questions
+LONG_FROM = 6_400  # from this step on rows are longer, and hold conversations of up to thirty questions
 LONG_ROWS, LONG_LENGTH, LONG_MAX_TARGETS = 6, 768, 240
-LONG_WEIGHTS = {**curriculum.WEIGHTS, "long_chat": 3}
+LONG_WEIGHTS = {**curriculum.WEIGHTS, "add": 22, "sort": 14, "copy": 9, "lookup": 11, "long_chat": 3}
 
 GENERATION = {"do_sample": False, "bos_token_id": 2, "eos_token_id": [1, 106, 50], "pad_token_id": 0}  # greedy
-CONFIG = TrainConfig(steps=9_500, warmup=200, decay=2_000, peak_learning_rate=3e-3)
+CONFIG = TrainConfig(steps=8_800, warmup=200, decay=4_000, peak_learning_rate=3e-3)
 
 
 def difficulty(ability: str, step: int) -> float:
