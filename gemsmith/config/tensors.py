@@ -21,6 +21,7 @@ Shape = tuple[int, ...]
 Tensors = dict[str, Shape]
 
 TEXT_PREFIX = "model.language_model."
+EMBEDDING = f"{TEXT_PREFIX}embed_tokens.weight"  # and, the other way round, the head
 CLIPS = ("input_min", "input_max", "output_min", "output_max")  # 0-dimensional, beside each clipped linear
 
 

@@ -217,8 +217,10 @@ def load(
 
 
 def _generation_config(checkpoint: Checkpoint) -> GenerationConfig:
-    data = checkpoint.generation_config
-    return GenerationConfig.default(checkpoint.config) if data is None else GenerationConfig.from_json(data)
+    """The checkpoint's own, else the family's; a folder without a chat template is then taken for a base model's."""
+    if checkpoint.generation_config is not None:
+        return GenerationConfig.from_json(checkpoint.generation_config)
+    return GenerationConfig.default(checkpoint.config, base=checkpoint.chat_template is None)
 
 
 def _context_limit(config: ModelConfig, asked: int | None) -> int:

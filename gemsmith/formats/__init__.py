@@ -6,6 +6,7 @@
     safetensors.py  one file, read and written
     shards.py       one file or several with an index
     names.py        every file's tensor names to the released ones
+    head.py         a separate output head, compared with the embedding
     checkpoint.py   a folder, opened and checked against its config
     save.py         a folder, written in the released layout
 

@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from gemsmith.config.model import ModelConfig
-from gemsmith.config.tensors import all_tensors, dead_tensors
+from gemsmith.config.tensors import EMBEDDING, all_tensors, dead_tensors
 from gemsmith.errors import ModelFileError, TensorMismatchError
 from gemsmith.formats.files import read_json_object, read_text
+from gemsmith.formats.head import check_head
 from gemsmith.formats.names import released_names
 from gemsmith.formats.shards import open_tensors
-from gemsmith.formats.tensor import TensorSource, TensorView
-
-FLOAT_DTYPES = ("BF16", "F16", "F32")
+from gemsmith.formats.tensor import FLOAT_DTYPES, TensorSource, TensorView
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +65,7 @@ def open_checkpoint(path: str | PathLike[str]) -> Checkpoint:
     for dead in dead_tensors(config.text):
         names.pop(dead, None)
     check_tensors({name: tensors[stored] for name, stored in names.items()}, config, str(path))
+    check_head(tensors, tensors[names[EMBEDDING]], config, str(path))
     return Checkpoint(
         path=folder,
         config=config,

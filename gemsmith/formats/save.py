@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gemsmith.config.model import ModelConfig
-from gemsmith.config.tensors import TEXT_PREFIX
+from gemsmith.config.tensors import EMBEDDING
 from gemsmith.errors import ModelFileError
 from gemsmith.formats.checkpoint import check_tensors
 from gemsmith.formats.files import sync_folder, write_json, write_text
@@ -56,7 +56,7 @@ def save_checkpoint(
             write_json(stage / "generation_config.json", dict(generation_config))
         if chat_template is not None:
             write_text(stage / "chat_template.jinja", chat_template)
-        write_json(stage / "config.json", _config_json(config, tensors[f"{TEXT_PREFIX}embed_tokens.weight"].dtype))
+        write_json(stage / "config.json", _config_json(config, tensors[EMBEDDING].dtype))
 
 
 def _file_names(tensors: Mapping[str, TensorSource], config: ModelConfig) -> dict[str, TensorSource]:

@@ -36,6 +36,8 @@ ITEM_BYTES = {
 }
 """Bytes of one element. The format's 4- and 6-bit floats are absent: no Gemma 4 checkpoint uses them."""
 
+FLOAT_DTYPES = ("BF16", "F16", "F32")  # of a model's weights, unquantised
+
 _NUMPY_DTYPES = {
     "BOOL": "?",
     "U8": "u1",

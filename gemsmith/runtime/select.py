@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
 
 from gemsmith.config import TextConfig
@@ -30,10 +29,12 @@ def open_runtime(
         raise GemsmithError(f"there is no backend {backend!r}; known are {', '.join(BACKENDS)}")
     if threads is not None and (type(threads) is not int or not 1 <= threads <= 1024):
         raise GemsmithError(f"threads must be a whole number from 1 to 1024, found {threads!r}")
-    if importlib.util.find_spec("torch") is None:
-        raise MissingDependencyError("torch", "torch", "running a model")
-    from gemsmith.runtime.torch import TorchRuntime, load_text_model, make_random_text_model, set_threads
-
+    try:
+        from gemsmith.runtime.torch import TorchRuntime, load_text_model, make_random_text_model, set_threads
+    except ModuleNotFoundError as missing:
+        if missing.name != "torch":
+            raise
+        raise MissingDependencyError("torch", "torch", "running a model") from missing
     if threads is not None:
         set_threads(threads)
     if tensors is None:

@@ -196,7 +196,8 @@ LAYOUTS: dict[str, Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]]
     "released prefix": lambda t: {n.replace("model.", "model.language_model."): v for n, v in t.items()},
     "older prefix": lambda t: {n.replace("model.", "language_model.model."): v for n, v in t.items()},
     "older prefix with lm_head": lambda t: (
-        {f"language_model.{n}": v for n, v in t.items()} | {"language_model.lm_head.weight": torch.zeros(64, 32)}
+        {f"language_model.{n}": v for n, v in t.items()}
+        | {"language_model.lm_head.weight": t["model.embed_tokens.weight"].clone()}
     ),
     "bare": lambda t: {n.removeprefix("model."): v for n, v in t.items()},
 }
