@@ -60,9 +60,15 @@ def test_defaults_and_stop_ids_come_from_the_folder(tmp_path: Path) -> None:
     model = gemsmith.load(save(tmp_path / "own", generation_config=beside), device="cpu")
     found = model.generation
     assert (found.do_sample, found.top_k, found.eos_token_ids, found.suppress_tokens) == (False, 3, (7,), (9,))
-    model = gemsmith.load(save(tmp_path / "none"), device="cpu")
-    found = model.generation
-    assert (found.temperature, found.top_p, found.top_k, found.eos_token_ids) == (1.0, 0.95, 64, (1, 106, 50))
+
+
+@pytest.mark.filterwarnings("ignore:.*a chat template we do not know")
+@pytest.mark.parametrize("template, stop_ids", [("{{ messages }}", (1, 106, 50)), (None, (1,))], ids=["chat", "base"])
+def test_without_a_generation_config_only_a_chat_model_has_turns_to_end(
+    tmp_path: Path, template: str | None, stop_ids: tuple[int, ...]
+) -> None:
+    found = gemsmith.load(save(tmp_path / "none", chat_template=template), device="cpu").generation
+    assert (found.temperature, found.top_p, found.top_k, found.eos_token_ids) == (1.0, 0.95, 64, stop_ids)
 
 
 def test_12b_is_kept_from_writing_the_marks_of_media() -> None:
