@@ -37,8 +37,18 @@ SEED = 4
 ROWS, LENGTH, MAX_TARGETS = 13, 352, 112  # 4,576 tokens a step, about 65 examples
 LATE_FROM, LATE_MAX_TARGETS = 6_000, 128  # what is long and already learnt makes room for what is short and hard
 LATE_WEIGHTS = {
-    "add": 20, "subtract": 24, "add_thought": 3, "subtract_thought": 4, "sort": 22, "copy": 12, "lookup": 8,
-    "tool_call": 3, "tool_answer": 4, "about": 6, "unknown": 1, "chat": 3,
+    "add": 20,
+    "subtract": 24,
+    "add_thought": 3,
+    "subtract_thought": 4,
+    "sort": 22,
+    "copy": 12,
+    "lookup": 8,
+    "tool_call": 3,
+    "tool_answer": 4,
+    "about": 6,
+    "unknown": 1,
+    "chat": 3,
 }
 LONG_FROM = 8_200  # at last, longer rows with conversations of up to thirty questions
 LONG_ROWS, LONG_LENGTH, LONG_MAX_TARGETS = 6, 768, 240

@@ -100,7 +100,7 @@ def _arguments(arguments: Any, index: int) -> Any:
         return arguments
     try:
         decoded = json.loads(arguments)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise MessageError(f"message {index}: tool call arguments are not JSON ({error}): {arguments[:80]!r}") from None
     return decoded
 

@@ -40,7 +40,7 @@ def read_part(part: Any, index: int) -> Text | Media:
         if not isinstance(part.get("text"), str):
             raise MessageError(f"message {index}: a text part needs a string, got {type(part.get('text')).__name__}")
         return Text(part["text"])
-    if kind not in MEDIA_TYPES:
+    if not isinstance(kind, str) or kind not in MEDIA_TYPES:
         raise MessageError(f"message {index}: unknown part type {kind!r}; use text, {', '.join(MEDIA_TYPES)}")
     return MEDIA_TYPES[kind](_source(part, kind))
 

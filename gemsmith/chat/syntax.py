@@ -52,7 +52,7 @@ def write_value(pieces: Pieces, value: Any, *, quote_keys: bool = False, depth: 
     elif isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
         _write_list(pieces, value, quote_keys, depth)
     else:
-        raise MessageError(f"cannot write a {type(value).__name__} for the model; use JSON's types")
+        raise MessageError(f"a value of type {type(value).__name__} cannot be written for the model; use JSON's types")
 
 
 def _number(value: int | float) -> str:

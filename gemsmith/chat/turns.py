@@ -62,6 +62,9 @@ def _check_parts(message: Message, index: int) -> None:
         "assistant": (Text, Thought, Image, Audio, Video, ToolCall, ToolResult, Malformed),
         "tool": (ToolResult,),
     }
+    if not isinstance(message.parts, Sequence) or isinstance(message.parts, str):
+        kind = type(message.parts).__name__
+        raise MessageError(f"message {index}: parts must be a tuple, as of Text or Image, not {kind}")
     for part in message.parts:
         if not isinstance(part, allowed[message.role]):
             names = ", ".join(kind.__name__ for kind in allowed[message.role])

@@ -7,6 +7,7 @@ the one asked for, and imports what is heavy inside `run`, so that `gemsmith --h
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import io
 import os
@@ -45,22 +46,29 @@ EXTRAS = {
 }
 
 
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF)  # a full disk, a terminal that went away
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; return its exit code."""
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
         with warnings.catch_warnings():
             warnings.showwarning = say_warning
-            replace_what_cannot_be_encoded()
-            code = run(argv)
+            code = run(argv) if stdout_is_open() else 1
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # The reader of stdout left. Python would complain once more at exit, when it flushes what is left.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader of stdout left
+        drop_stdout()
         return 141
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        drop_stdout()
+        tell(f"error: cannot write the output: {error.strerror or error}")
+        return 1
 
 
 def run(argv: list[str]) -> int:
@@ -78,7 +86,7 @@ def run(argv: list[str]) -> int:
             raise
         if debug:
             traceback.print_exception(error)
-        print(f"gemsmith: error: {told}", file=sys.stderr)
+        tell(f"error: {told}")
         return 1
 
 
@@ -129,14 +137,37 @@ def as_gemsmith_error(error: Exception) -> Exception | None:
 
 def say_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     """One line for a person, without the place in our sources that Python adds."""
-    print(f"gemsmith: warning: {message}", file=sys.stderr)
+    tell(f"warning: {message}")
 
 
-def replace_what_cannot_be_encoded() -> None:
-    """A byte or character that the terminal's encoding lacks shows as a mark, and ends no conversation."""
+def tell(text: str) -> None:
+    """A line on stderr. It may quote a stranger's file, so a terminal gets it harmlessly."""
+    from gemsmith.cli.output import write
+
+    write(sys.stderr, f"gemsmith: {text}\n")
+
+
+def stdout_is_open() -> bool:
+    """Make the three streams ready; False, told on stderr, where there is no stdout to answer on.
+
+    A stdin that the caller closed is an empty one. A byte or character that the terminal's encoding lacks shows as a
+    mark, and ends no conversation.
+    """
+    sys.stdin = sys.stdin or open(os.devnull)
+    sys.stderr = sys.stderr or open(os.devnull, "w")
+    is_open = sys.stdout is not None
+    sys.stdout = sys.stdout or open(os.devnull, "w")
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    if not is_open:
+        tell("error: stdout is closed, so there is nowhere to answer; for no output, write to /dev/null")
+    return is_open
+
+
+def drop_stdout() -> None:
+    """Nobody takes what is left in stdout: Python would complain once more when it flushes it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Parser(argparse.ArgumentParser):
@@ -146,7 +177,8 @@ class Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"gemsmith: error: {message}\ntry: {self.prog} --help\n")
+        tell(f"error: {message}\ntry: {self.prog} --help")
+        self.exit(2)
 
 
 def nearest(word: str, known: Collection[str]) -> str:

@@ -15,15 +15,15 @@ MAX_DEPTH = 64
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """The JSON object in the file; raises ConfigError that names the file (not its folder) and what is wrong."""
+    """The JSON object in the file; raises ConfigError that names the file and what is wrong."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise ConfigError(f"{path.name} cannot be read: {error.strerror}; give a checkpoint folder with one") from None
+        raise ConfigError(f"{path} cannot be read: {error.strerror}; give a checkpoint folder with one") from None
     if len(data) > MAX_BYTES:
-        raise ConfigError(f"{path.name} is larger than {MAX_BYTES:,} bytes; that is no config of a model")
-    return parse_document(data, path.name)
+        raise ConfigError(f"{path} is larger than {MAX_BYTES:,} bytes; that is no config of a model")
+    return parse_document(data, str(path))
 
 
 def parse_document(data: bytes, name: str) -> dict[str, Any]:

@@ -24,6 +24,8 @@ class GenerationConfig:
     temperature: float = 1.0
     top_k: int = 64
     top_p: float = 0.95
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
     eos_token_ids: tuple[int, ...] = STOP_IDS
     bos_token_id: int = 2
     pad_token_id: int = 0
@@ -62,14 +64,17 @@ class GenerationConfig:
         """The released form of generation_config.json."""
         out = fields_to_json(self)
         out["eos_token_id"] = out.pop("eos_token_ids")
-        if not self.suppress_tokens:
-            del out["suppress_tokens"]
+        for name in ("min_p", "repetition_penalty", "suppress_tokens"):  # released files say only what they change
+            if getattr(self, name) == getattr(GenerationConfig, name):
+                del out[name]
         return out
 
     def __post_init__(self) -> None:
         check("generation_config.temperature", self.temperature, float, 0, 1e3)
         check("generation_config.top_k", self.top_k, int, 0, 1 << 24)
         check("generation_config.top_p", self.top_p, float, 0, 1)
+        check("generation_config.min_p", self.min_p, float, 0, 1)
+        check("generation_config.repetition_penalty", self.repetition_penalty, float, 0.01, 100)
         for name in ("bos_token_id", "pad_token_id"):
             check(f"generation_config.{name}", getattr(self, name), int, 0, 1 << 24)
         for name in ("eos_token_ids", "suppress_tokens"):

@@ -172,6 +172,13 @@ class TextConfig:
         """Layers 0 … num_kv_layers-1 make keys and values; the rest read the last of their own type."""
         return self.num_hidden_layers - self.num_kv_shared_layers
 
+    @property
+    def num_readable_ids(self) -> int:
+        """Ids below this have a row in both tables: a padded vocabulary may have more of one than of the other."""
+        if not self.hidden_size_per_layer_input:
+            return self.vocab_size
+        return min(self.vocab_size, self.vocab_size_per_layer_input)
+
     def _layer(self, i: int) -> LayerConfig:
         is_sliding = self.layer_types[i] == SLIDING
         head_dim = self.head_dim if is_sliding else self.global_head_dim

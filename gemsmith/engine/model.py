@@ -9,7 +9,6 @@ import operator
 import os
 import warnings
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +29,7 @@ from gemsmith.runtime.protocol import Run, Runtime
 from gemsmith.runtime.select import open_runtime
 from gemsmith.tokenizer import Tokenizer, load_tokenizer
 
+SAMPLING_DEFAULTS = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")  # a generation_config has them
 OPEN_THOUGHT = "<|channel>thought\n"
 LOGITS_CHUNK = 512  # rows of logits that stand in memory beside the result
 
@@ -77,7 +77,15 @@ class Model:
             empty_thought=self.config.text.hidden_size_per_layer_input == 0,
         )
 
-    def chat(self, messages: Any, *, tools: Sequence[Any] = (), think: bool = False, **sampling: Any) -> Message:
+    def chat(
+        self,
+        messages: Any,
+        *,
+        tools: Sequence[Any] = (),
+        think: bool = False,
+        preserve_thinking: bool = False,
+        **sampling: Any,
+    ) -> Message:
         """The model's reply: `.text`, `.thought`, `.tool_calls`, `.usage`, `.finish_reason`, `.logprobs`.
 
         Sampling keywords are those of `engine.sampling.Sampling`: temperature, top_p, top_k, min_p, max_tokens, stop,
@@ -85,19 +93,26 @@ class Model:
         Raises RequestError (ContextLengthError, SamplingError, MessageError, ToolError, UnsupportedMediaError).
         """
         message = None
-        for event in self.stream(messages, tools=tools, think=think, **sampling):
+        reply = self.stream(messages, tools=tools, think=think, preserve_thinking=preserve_thinking, **sampling)
+        for event in reply:
             message = event.message or message
         assert message is not None
         return message
 
     def stream(
-        self, messages: Any, *, tools: Sequence[Any] = (), think: bool = False, **sampling: Any
+        self,
+        messages: Any,
+        *,
+        tools: Sequence[Any] = (),
+        think: bool = False,
+        preserve_thinking: bool = False,
+        **sampling: Any,
     ) -> Generator[Event]:
         """Events of the reply as it is written: kind `text`, `thought`, `tool_call`, `error`, and last `done`.
 
         Bad requests raise here, before the first event is asked for. Closing the iterator stops the model.
         """
-        prompt = self.render(messages, tools=tools, think=think)
+        prompt = self.render(messages, tools=tools, think=think, preserve_thinking=preserve_thinking)
         options = self._options(sampling)
         tokens = self._tokens(prompt, options)
         return stream_reply(
@@ -147,7 +162,7 @@ class Model:
         if isinstance(prompt, Prompt) and prompt.media:
             kind = type(prompt.media[0]).__name__.lower()
             raise UnsupportedMediaError(f"{self.name} cannot take {kind} input: it was loaded for text alone")
-        size = self.config.text.vocab_size
+        size = self.config.text.num_readable_ids
         try:
             ids = [operator.index(id) for id in (prompt.ids if isinstance(prompt, Prompt) else prompt)]
         except TypeError:
@@ -163,17 +178,17 @@ class Model:
         return ids
 
     def _suppressed(self) -> tuple[int, ...]:
-        """Ids the checkpoint forbids, and rows of the head that no token of the vocabulary stands behind."""
-        unused = range(self.tokenizer.vocab_size, self.config.text.vocab_size)
+        """Ids the checkpoint forbids, and rows of the head that no token, or no row of another table, stands behind."""
+        text = self.config.text
+        unused = range(min(self.tokenizer.vocab_size, text.num_readable_ids), text.vocab_size)
         return (*self.generation.suppress_tokens, *unused)
 
     def _options(self, sampling: Mapping[str, Any]) -> Sampling:
         """What the caller asked for, over the checkpoint's generation_config."""
-        options = Sampling.of(sampling)
-        defaults = {name: getattr(self.generation, name) for name in ("temperature", "top_k", "top_p")}
+        defaults = {name: getattr(self.generation, name) for name in SAMPLING_DEFAULTS}
         if not self.generation.do_sample:
             defaults["temperature"] = 0.0
-        return replace(options, **{name: value for name, value in defaults.items() if getattr(options, name) is None})
+        return Sampling.of(defaults | {name: value for name, value in sampling.items() if value is not None})
 
 
 def load(

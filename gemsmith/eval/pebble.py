@@ -40,7 +40,7 @@ def score(
     """
     unknown = [name for name in abilities if name not in ABILITIES]
     if unknown:
-        raise RequestError(f"no ability is called {', '.join(unknown)}; choose from {', '.join(ABILITIES)}")
+        raise RequestError(f"no ability is called {', '.join(map(repr, unknown))}; choose from {', '.join(ABILITIES)}")
     return [score_ability(chat, name, n, seed, max_failures, show_progress) for name in abilities]
 
 

@@ -82,7 +82,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(fd)
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp's 0600 would hide the model from its other users
+        os.chmod(temporary, 0o666 & ~umask())  # mkstemp's 0600 would hide the model from its other users
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -112,7 +112,8 @@ def sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
-def _umask() -> int:
+def umask() -> int:
+    """Permissions that this process withholds from new files; the system tells only whoever sets them."""
     mask = os.umask(0o022)
     os.umask(mask)
     return mask

@@ -19,7 +19,7 @@ from gemsmith.config.model import ModelConfig
 from gemsmith.config.tensors import EMBEDDING
 from gemsmith.errors import ModelFileError
 from gemsmith.formats.checkpoint import check_tensors
-from gemsmith.formats.files import sync_folder, write_json, write_text
+from gemsmith.formats.files import sync_folder, umask, write_json, write_text
 from gemsmith.formats.names import text_only_name
 from gemsmith.formats.shards import is_weight_file, write_sharded
 from gemsmith.formats.tensor import TensorSource
@@ -100,6 +100,4 @@ def _replace_files(stage: Path, folder: Path) -> None:
 
 def _make_visible(stage: Path) -> None:
     """A temporary folder is its owner's alone; a model's is like any other."""
-    mask = os.umask(0o022)
-    os.umask(mask)
-    stage.chmod(0o777 & ~mask)
+    stage.chmod(0o777 & ~umask())

@@ -1,6 +1,6 @@
 """`attention` through torch's own fused kernel: the same signature as `ops.reference.attention`, less memory moved.
 
-Does not serve where gradients in double precision or an empty key set are asked; see the table in `ops`.
+Does not serve a single query row or an empty key set; see `supports`, and the table in `ops`.
 
     B batch   T query tokens   S cached tokens   N query heads   K key/value heads   H head dim
 """

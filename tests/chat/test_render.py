@@ -201,7 +201,7 @@ def test_user_text_is_read_back_as_written(text: str) -> None:
         ([{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{x"}}]}], "are not JSON"),
         ([{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "[1]"}}]}], "must be a mapping"),
         ([{"role": "assistant", "tool_calls": [{"function": {"arguments": {}}}]}], "needs a name"),
-        ([Message("assistant", (ToolCall("f", {"x": {1, 2}}),))], "cannot write a set"),
+        ([Message("assistant", (ToolCall("f", {"x": {1, 2}}),))], "a value of type set cannot be written"),
         ([Message("assistant", (ToolCall("f", {"x": {3: 4}}),))], "keys must be strings"),
         ([{"role": "assistant", "reasoning": 3}], "message 0: reasoning must be a string"),
         ([{"role": "system", "content": [{"type": "image"}]}], "message 0: a system message takes text only"),

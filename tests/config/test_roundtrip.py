@@ -105,7 +105,12 @@ RELEASED_GENERATION = {
 
 
 @pytest.mark.parametrize(
-    "data", [RELEASED_GENERATION, RELEASED_GENERATION | {"suppress_tokens": [258_883, 258_882], "eos_token_id": [1]}]
+    "data",
+    [
+        RELEASED_GENERATION,
+        RELEASED_GENERATION | {"suppress_tokens": [258_883, 258_882], "eos_token_id": [1]},
+        RELEASED_GENERATION | {"min_p": 1.0, "repetition_penalty": 1.1},
+    ],
 )
 def test_generation_round_trip(data: dict, tmp_path: Path) -> None:
     (tmp_path / "generation_config.json").write_text(json.dumps(data))
@@ -130,6 +135,8 @@ def test_generation_defaults() -> None:
         ({"temperature": float("nan")}, "temperature"),
         ({"top_p": 1.5}, "top_p"),
         ({"top_k": "64"}, "top_k"),
+        ({"min_p": -0.1}, "min_p"),
+        ({"repetition_penalty": 0.0}, "repetition_penalty"),
         ({"eos_token_id": ["<turn|>"]}, "eos_token_ids"),
         ({"eos_token_id": True}, "eos_token_ids"),
         ({"suppress_tokens": [-1]}, "suppress_tokens"),

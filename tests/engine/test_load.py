@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import copy
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 import gemsmith
 from gemsmith.config import ModelConfig, preset
-from gemsmith.errors import GemsmithError, ModelFileError, ModelNotFoundError
+from gemsmith.errors import GemsmithError, ModelFileError, ModelNotFoundError, RequestError
 from gemsmith.formats import TensorView
 from gemsmith.formats.save import save_checkpoint
 from gemsmith.hub.names import DEFAULT_TOKENIZER
@@ -89,6 +90,15 @@ def test_rows_that_no_token_stands_behind_are_never_written(tmp_path: Path) -> N
     model = gemsmith.load(folder, device="cpu")
     reply = model.chat("hi", max_tokens=50, seed=1, top_k=0, top_p=1.0, temperature=100.0, logprobs=True)
     assert all(token.id < 4096 for token in reply.logprobs or ())
+
+
+def test_ids_without_a_row_in_the_per_layer_table_are_neither_read_nor_written() -> None:
+    model = copy(gemsmith.load("tiny-random-e2b", device="cpu"))
+    model.config = replace(model.config, text=replace(model.config.text, vocab_size_per_layer_input=300))
+    with pytest.raises(RequestError, match="token ids from 0 to 299, found 300"):
+        model.logits([2, 300])
+    drawn = model._tokens([2], model._options({"max_tokens": 40, "seed": 1, "top_k": 0, "temperature": 100.0}))
+    assert all(token.id < 300 for token in drawn)
 
 
 def test_a_foreign_template_is_a_warning(tmp_path: Path) -> None:

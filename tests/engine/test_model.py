@@ -175,6 +175,15 @@ def test_defaults_are_the_generation_configs() -> None:
     assert ids[0] == {300} and ids[1] == {300, 301} and len(ids[2]) > 2 and min(ids[2]) >= 300
 
 
+def test_min_p_and_repetition_penalty_are_defaults_too() -> None:
+    slope = np.zeros(4096, dtype=np.float32)
+    slope[300:303] = 8.0, 7.9, 7.8
+    sharp = fake_model([slope] * 8, min_p=1.0).chat("x", max_tokens=8, logprobs=True, seed=1)
+    assert {token.id for token in sharp.logprobs or ()} == {300}
+    fresh = fake_model([slope] * 3, do_sample=False, repetition_penalty=2.0).chat("x", max_tokens=3, logprobs=True)
+    assert [token.id for token in fresh.logprobs or ()] == [300, 301, 302]
+
+
 def test_suppressed_tokens_are_never_written() -> None:
     flat = np.zeros(4096, dtype=np.float32)
     flat[300:302] = 50.0
