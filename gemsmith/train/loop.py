@@ -25,7 +25,7 @@ from gemsmith.model.text import TextModel
 from gemsmith.train import state
 from gemsmith.train.loss import cross_entropy, exact_match, tensors
 from gemsmith.train.optimizer import adamw
-from gemsmith.train.schedule import learning_rate
+from gemsmith.train.schedule import Points, learning_rate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +33,7 @@ class TrainConfig:
     """How to train. Lengths are in steps unless their name says otherwise."""
 
     steps: int
-    warmup: int = 200
-    decay: int = 1000
-    peak_learning_rate: float = 3e-3
+    learning_rates: Points  # straight lines between these (step, rate) points
     weight_decay: float = 0.1
     betas: tuple[float, float] = (0.9, 0.95)
     max_grad_norm: float = 1.0
@@ -68,7 +66,8 @@ def train(
     loss_of = torch.compile(cross_entropy, dynamic=False) if config.compile else cross_entropy
     log = _Log(folder / "log.jsonl", report)
     for step, batch in _batches(make_batch, start, config.steps, config.workers):
-        _set_learning_rate(optimizer, _rate(config, step))
+        rate = learning_rate(step, config.learning_rates)
+        _set_learning_rate(optimizer, rate)
         with torch.autocast("cpu", torch.bfloat16, enabled=config.bf16):
             loss = loss_of(model, *tensors(batch))
         loss.backward()
@@ -78,7 +77,7 @@ def train(
         optimizer.zero_grad(set_to_none=True)
         log.add(loss, norm, batch)
         if (step + 1) % config.log_every == 0:
-            log.write(step + 1, _rate(config, step))
+            log.write(step + 1, rate)
         if held_out and ((step + 1) % config.check_every == 0 or step + 1 == config.steps):
             log.write_scores(step + 1, check(model, held_out, bf16=config.bf16))
         if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
@@ -92,12 +91,6 @@ def check(model: TextModel, held_out: Mapping[str, Batch], *, bf16: bool) -> dic
         counts = {name: exact_match(model, batch) for name, batch in held_out.items()}
     model.train()
     return {name: right / max(total, 1) for name, (right, total) in counts.items()}
-
-
-def _rate(config: TrainConfig, step: int) -> float:
-    return learning_rate(
-        step, peak=config.peak_learning_rate, warmup=config.warmup, total=config.steps, decay=config.decay
-    )
 
 
 def _set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -1,15 +1,22 @@
-"""The learning rate over a run: warm up, hold, then fall in a straight line to nothing.
+"""The learning rate over a run: straight lines between given points.
 
-Until the fall begins, the rate does not depend on how long the run will be, so a run can be prolonged without
-changing what it has already done (Hägele et al. 2024, arXiv 2405.18392).
+Up to a point, the rate does not depend on the points behind it, so a run can be prolonged without changing what it has
+already done (the idea of Hägele et al. 2024, arXiv 2405.18392).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 
-def learning_rate(step: int, *, peak: float, warmup: int, total: int, decay: int) -> float:
-    """The rate of step `step` (from 0) of `total`, the last `decay` of which fall linearly towards 0."""
-    if step < warmup:
-        return peak * (step + 1) / warmup
-    remaining = total - step
-    return peak * min(1.0, max(remaining, 0) / decay) if decay else peak
+Points = Sequence[tuple[int, float]]  # (step, learning rate), steps ascending
+
+
+def learning_rate(step: int, points: Points) -> float:
+    """The rate of step `step` (from 0); before the first point and behind the last, theirs."""
+    if step <= points[0][0]:
+        return points[0][1]
+    for (start, low), (end, high) in pairwise(points):
+        if step <= end:
+            return low + (high - low) * (step - start) / (end - start)
+    return points[-1][1]

@@ -23,7 +23,14 @@ from gemsmith.train.loss import cross_entropy, exact_match, tensors
 
 TEXT = replace(preset("tiny-random-e2b").text, vocab_size=32, vocab_size_per_layer_input=32)
 CONFIG = TrainConfig(
-    steps=12, warmup=2, decay=4, log_every=3, save_every=4, check_every=6, bf16=False, compile=False, workers=0
+    steps=12,
+    learning_rates=((0, 0.001), (2, 3e-3), (8, 3e-3), (12, 0.0)),
+    log_every=3,
+    save_every=4,
+    check_every=6,
+    bf16=False,
+    compile=False,
+    workers=0,
 )
 
 
@@ -78,14 +85,14 @@ def test_forgetting_the_moments_would_be_noticed(tmp_path: Path, monkeypatch: py
 
 def test_prolonging_a_run_changes_nothing_before_the_fall(tmp_path: Path) -> None:
     train(fresh(), CONFIG, copies, tmp_path / "once")
-    train(fresh(), replace(CONFIG, steps=8, decay=0), copies, tmp_path / "twice")
+    train(fresh(), replace(CONFIG, steps=8, learning_rates=CONFIG.learning_rates[:-1]), copies, tmp_path / "twice")
     train(fresh(), CONFIG, copies, tmp_path / "twice")
     assert weights(tmp_path / "once") == weights(tmp_path / "twice")
 
 
 def test_it_learns_and_logs_what_it_did(tmp_path: Path) -> None:
     records: list[dict[str, object]] = []
-    config = replace(CONFIG, steps=150, check_every=150, peak_learning_rate=1e-2)
+    config = replace(CONFIG, steps=150, check_every=150, learning_rates=((0, 1e-2), (150, 0.0)))
     train(fresh(), config, copies, tmp_path, {"copy": copies(0, seed=1)}, records.append)
     losses = [r["loss"] for r in records if "loss" in r]
     assert losses[-1] < losses[0] / 5
