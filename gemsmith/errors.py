@@ -23,10 +23,22 @@ Every message says what was asked, what was found, and what to do. `assert` is f
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 
 class GemsmithError(Exception):
     """The root: what `except gemsmith.GemsmithError` catches is a user's to mend, not a bug of ours."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """An error crosses processes as it is: its words are not made again from what its constructor takes."""
+        return _as_it_was, (type(self), self.args, self.__dict__)
+
+
+def _as_it_was(kind: type[GemsmithError], args: tuple[Any, ...], state: dict[str, Any]) -> GemsmithError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class ModelFileError(GemsmithError):
@@ -84,14 +96,12 @@ class RequestError(GemsmithError):
 
 
 class ContextLengthError(RequestError):
-    """A prompt longer than the context the model was started for (counts in tokens)."""
+    """A prompt longer than the context the model was started for (counts in tokens); `most` is what it could be."""
 
-    def __init__(self, num_tokens: int, limit: int):
+    def __init__(self, num_tokens: int, limit: int, most: int = 0):
         self.num_tokens, self.limit = num_tokens, limit
-        super().__init__(
-            f"prompt has {num_tokens} tokens but this model's context is {limit}; shorten it"
-            " or load the model with a larger max_context"
-        )
+        larger = f", or load the model with a larger max_context, up to {most}" if most > limit else ""
+        super().__init__(f"prompt has {num_tokens} tokens but this model's context is {limit}; shorten it{larger}")
 
 
 class SamplingError(RequestError):

@@ -59,9 +59,10 @@ MAPPINGS = (dict, abc.Mapping, abc.MutableMapping)
 
 
 def read_function(function: Callable[..., Any]) -> Tool:
-    """The tool that a function, a bound method, a callable object or a dataclass is."""
-    name = getattr(function, "__name__", type(function).__name__)
-    doc = read_docstring(inspect.getdoc(function))
+    """The tool that a function, a bound method, a partial, a callable object or a dataclass is."""
+    named = function.func if isinstance(function, functools.partial) else function
+    name = getattr(named, "__name__", type(named).__name__)
+    doc = read_docstring(_docstring(named))
     read, hints = _Types(name), _hints(function, name)
     properties: Schema = {}
     required = []
@@ -74,6 +75,13 @@ def read_function(function: Callable[..., Any]) -> Tool:
     schema |= {"required": required} if required else {}
     schema |= {"$defs": read.defs} if read.defs else {}
     return Tool(name, doc.description, schema, function=function)
+
+
+def _docstring(function: Any) -> str | None:
+    """A callable object without a docstring of its own class has that of what is called."""
+    if inspect.isroutine(function) or inspect.isclass(function):
+        return inspect.getdoc(function)
+    return inspect.getdoc(function) or inspect.getdoc(function.__call__)
 
 
 def _parameters(function: Callable[..., Any], name: str) -> list[inspect.Parameter]:

@@ -29,6 +29,12 @@ Schema = dict[str, Any]
 MAX_PARTS = 4096  # what a schema may grow to when its references are written out
 MAX_DEPTH = 48
 ANNOTATIONS = ("description", "default", "nullable", "deprecated", "examples")
+WORDS: dict[str, Any] = {
+    "type": (str, list, tuple),
+    "description": (str, type(None)),
+    **dict.fromkeys(("properties", "patternProperties"), Mapping),
+    **dict.fromkeys(("required", "enum", "anyOf", "oneOf", "allOf", "prefixItems"), (list, tuple)),
+}
 SCALARS = {str: "string", bool: "boolean", int: "integer", float: "number"}
 
 
@@ -51,6 +57,7 @@ class _Resolver:
         if not isinstance(schema, Mapping):
             raise ToolError(f"{self.name}: a schema is a mapping, not {schema!r}")
         schema = {key: value for key, value in schema.items() if key not in ("$defs", "definitions", "$schema", "$id")}
+        _check_words(schema, self.name)
         if "$ref" in schema:
             return self._reference(schema, refs, depth)
         if "allOf" in schema:
@@ -89,6 +96,8 @@ class _Resolver:
         """What a JSON pointer into this document points at."""
         if not isinstance(ref, str) or not ref.startswith("#"):
             raise ToolError(f"{self.name}: {ref!r} leads out of its schema; put what it refers to under $defs")
+        if ref[1:2] not in ("", "/"):
+            raise ToolError(f"{self.name}: {ref!r} is an anchor; refer to its place, such as '#/$defs/NAME'")
         target = self.root
         for step in ref[1:].split("/")[1:]:
             step = unquote(step).replace("~1", "/").replace("~0", "~")
@@ -142,7 +151,6 @@ class _Resolver:
 
     def _plain(self, schema: Schema, refs: tuple[str, ...], depth: int) -> Schema:
         """A schema of one type, with its parts resolved."""
-        _check_words(schema, self.name)
         if "const" in schema:
             schema["enum"] = [schema.pop("const")]
         if None in schema.get("enum", ()):
@@ -166,15 +174,12 @@ class _Resolver:
 
 
 def _check_words(schema: Schema, name: str) -> None:
-    for key, kinds in (
-        ("type", str),
-        ("description", (str, type(None))),
-        ("properties", Mapping),
-        ("required", (list, tuple)),
-        ("enum", (list, tuple)),
-    ):
-        if key in schema and not isinstance(schema[key], kinds):
-            raise ToolError(f"{name}: {key} cannot be {schema[key]!r} in a JSON schema")
+    for key, value in schema.items():
+        is_right = isinstance(value, WORDS.get(key, object))
+        if is_right and key in ("type", "required"):
+            is_right = all(isinstance(item, str) for item in value)
+        if not is_right:
+            raise ToolError(f"{name}: {key} cannot be {repr(value)[:60]} in a JSON schema")
 
 
 def _only(schema: Schema, kind: str) -> Schema:
@@ -243,7 +248,7 @@ def outlined(schema: Mapping[str, Any]) -> str:
     """A resolved schema in a line: `OBJECT {name: STRING, tags: ARRAY of STRING}`. For descriptions."""
     kind = kind_of(schema).upper()
     if "enum" in schema:
-        kind += " " + " or ".join(json.dumps(value, ensure_ascii=False) for value in schema["enum"])
+        kind += " " + " or ".join(json.dumps(value, ensure_ascii=False, default=str) for value in schema["enum"])
     if schema.get("properties"):
         kind += " {" + ", ".join(f"{name}: {outlined(value)}" for name, value in schema["properties"].items()) + "}"
     elif isinstance(schema.get("additionalProperties"), Mapping):

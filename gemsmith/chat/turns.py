@@ -62,9 +62,9 @@ def _check_parts(message: Message, index: int) -> None:
         "assistant": (Text, Thought, Image, Audio, Video, ToolCall, ToolResult, Malformed),
         "tool": (ToolResult,),
     }
-    if not isinstance(message.parts, Sequence) or isinstance(message.parts, str):
-        kind = type(message.parts).__name__
-        raise MessageError(f"message {index}: parts must be a tuple, as of Text or Image, not {kind}")
+    parts: object = message.parts  # a caller without a type checker may give anything
+    if not isinstance(parts, Sequence) or isinstance(parts, str):
+        raise MessageError(f"message {index}: parts must be a tuple, as of Text or Image, not {type(parts).__name__}")
     for part in message.parts:
         if not isinstance(part, allowed[message.role]):
             names = ", ".join(kind.__name__ for kind in allowed[message.role])

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from typing import Protocol
 
 from gemsmith.chat.values import Event, Message, Text
-from gemsmith.cli.output import Page, note, show_reply
+from gemsmith.cli.output import Page, note, show_pieces, show_reply, write
 from gemsmith.errors import ContextLengthError, RequestError
 
 Stream = Callable[[list[Message]], Iterable[Event]]
+Complete = Callable[[str], Iterable[str]]
 
 HELP = """\
 /clear   forget the conversation so far
@@ -19,13 +21,22 @@ HELP = """\
 Ctrl-C   stop the answer"""
 
 
-def chat(stream: Stream, *, system: str | None = None) -> int:
+class Talk(Protocol):
+    """What answers lines."""
+
+    def answer(self, line: str) -> None:
+        """Print the reply to `line`."""
+
+    def forget(self) -> None:
+        """Begin anew."""
+
+
+def chat(talk: Talk) -> int:
     """Answer every line of stdin; return the exit code.
 
     From a terminal the lines are turns of one conversation. From a pipe each is a prompt of its own, so that its answer
     does not depend on the lines before it. One that fails is told and skipped; from a pipe, the exit code then is 1.
     """
-    talk = Conversation(stream, system)
     at_terminal = sys.stdin.isatty()
     failed = False
     if at_terminal:
@@ -34,20 +45,43 @@ def chat(stream: Stream, *, system: str | None = None) -> int:
         if at_terminal and line.startswith("/"):
             if line == "/bye":
                 break
-            talk.command(line)
+            command(talk, line)
             continue
         if not at_terminal:
-            talk.turns.clear()
+            talk.forget()
         try:
             talk.answer(line)
         except RequestError as error:
             failed = True
-            print(f"gemsmith: error: {error}", file=sys.stderr)
+            write(sys.stderr, f"gemsmith: error: {error}\n")
         except KeyboardInterrupt:
             if not at_terminal:
                 raise
             note("stopped")
     return int(failed and not at_terminal)
+
+
+def command(talk: Talk, line: str) -> None:
+    """Do what a line that begins with a slash asks for."""
+    if line == "/clear":
+        talk.forget()
+        note("forgotten")
+    else:
+        print(HELP if line == "/help" else f"no command {line}\n{HELP}", file=sys.stderr)
+
+
+class Continuations:
+    """Raw text: every line is continued as it stands, and nothing is remembered."""
+
+    def __init__(self, complete: Complete) -> None:
+        self._complete = complete
+
+    def answer(self, line: str) -> None:
+        """Print what follows `line`."""
+        show_pieces(self._complete(line))
+
+    def forget(self) -> None:
+        """There is nothing to forget."""
 
 
 class Conversation:
@@ -71,13 +105,9 @@ class Conversation:
                 del self.turns[:2]
                 note("the conversation no longer fits: forgot the oldest question and its answer")
 
-    def command(self, line: str) -> None:
-        """Do what a line that begins with a slash asks for."""
-        if line == "/clear":
-            self.turns.clear()
-            note("forgotten")
-        else:
-            print(HELP if line == "/help" else f"no command {line}\n{HELP}", file=sys.stderr)
+    def forget(self) -> None:
+        """Begin anew; the system's words stay."""
+        self.turns.clear()
 
     def _reply(self, question: Message) -> None:
         page = Page()

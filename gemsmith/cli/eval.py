@@ -7,19 +7,19 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from gemsmith.cli import options
-from gemsmith.errors import GemsmithError, RequestError
 
 if TYPE_CHECKING:
     from gemsmith.eval.table import Row
 
 EPILOG = """\
 examples:
-  gemsmith eval pebble                                 500 examples of each ability
-  gemsmith eval pebble --workers 2                     twice as fast on two cores
-  gemsmith eval pebble --ability sorting --n 50 --failures
+  gemsmith eval pebble                        500 examples of each ability
+  gemsmith eval pebble --workers 2            twice as fast on two cores
+  gemsmith eval pebble --ability sort --n 50 --failures
   gemsmith eval pebble --json > scores.json
 
-Held out means that no training example, whatever its seed, has the same content.
+Held out means that no training example, whatever its seed, has the same
+content.
 """
 
 
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     from gemsmith.data.curriculum import ABILITIES
     from gemsmith.eval import table
 
-    rows = score(args, args.ability or list(ABILITIES))
+    rows = score(args, list(dict.fromkeys(args.ability or ABILITIES)))
     if args.json:
         print(table.as_json(rows))
     else:
@@ -97,7 +97,4 @@ def score_one(ability: str, n: int, seed: int) -> Row:
     """One ability, in a worker."""
     from gemsmith.eval import pebble
 
-    try:
-        return pebble.score(_model.chat, [ability], n, seed, show_progress=False)[0]
-    except GemsmithError as error:  # as one that crosses processes: only the words matter
-        raise RequestError(str(error)) from None
+    return pebble.score(_model.chat, [ability], n, seed, show_progress=False)[0]

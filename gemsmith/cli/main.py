@@ -28,13 +28,14 @@ COMMANDS = {
 
 EXAMPLES = """\
 examples:
-  gemsmith run pebble "What is 17 + 25?"         a small model that comes with the package
-  gemsmith run pebble                            chat; /bye or Ctrl-D leaves
-  gemsmith show e2b                              parameters by component, FLOPs, K/V bytes
-  gemsmith COMMAND --help                        everything about one command
+  gemsmith run pebble "What is 17 + 25?"   a small model that is in the package
+  gemsmith run pebble                      chat; /bye or Ctrl-D leaves
+  gemsmith show e2b                        parameters, FLOPs, K/V bytes
+  gemsmith COMMAND --help                  everything about one command
 
-exit codes: 0 well, 1 a problem told on stderr, 2 a command line not understood, 130 stopped with Ctrl-C.
-GEMSMITH_DEBUG=1 does what --debug does, NO_COLOR=1 keeps output plain.
+exit codes: 0 well, 1 a problem told on stderr, 2 a command line not understood,
+130 stopped with Ctrl-C. GEMSMITH_DEBUG=1 does what --debug does, NO_COLOR=1
+keeps output plain.
 """
 
 # third-party packages that only an extra brings: module -> (package, extra, what it is for)
@@ -153,10 +154,10 @@ def stdout_is_open() -> bool:
     A stdin that the caller closed is an empty one. A byte or character that the terminal's encoding lacks shows as a
     mark, and ends no conversation.
     """
-    sys.stdin = sys.stdin or open(os.devnull)
-    sys.stderr = sys.stderr or open(os.devnull, "w")
     is_open = sys.stdout is not None
-    sys.stdout = sys.stdout or open(os.devnull, "w")
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - for as long as the program runs
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

@@ -36,11 +36,17 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     _add(group, SAMPLING)
     group.add_argument(
         "--stop",
+        type=words,
         action="append",
         metavar="TEXT",
         default=argparse.SUPPRESS,
         help="end the answer before TEXT; may be given more than once",
     )
+
+
+def words(argument: str) -> str:
+    """An argument's text. Bytes that its locale could not read become the UTF-8 they are, or marks, as on stdin."""
+    return argument.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def loading(args: argparse.Namespace) -> dict[str, Any]:

@@ -116,7 +116,9 @@ def note(text: str) -> None:
     """Tell the person something that is no part of the answer."""
     sys.stdout.flush()
     before, after = (DIM, PLAIN) if colours(sys.stderr) else ("", "")
-    print(f"{before}({text}){after}", file=sys.stderr, flush=True)
+    sys.stderr.write(before)
+    write(sys.stderr, f"({text})")
+    print(after, file=sys.stderr, flush=True)
 
 
 def colours(stream: TextIO) -> bool:

@@ -87,7 +87,7 @@ def find(source: str) -> tuple[ModelConfig, bool]:
     if name in preset_names():
         return preset(name), not name.startswith(("pebble", "tiny-random"))
     path = Path(source)
-    if not source or not path.exists():
+    if not source or not (path.is_file() or path.is_dir()):  # a pipe would never end
         raise ModelNotFoundError(
             f"there is no model {source[:200]!r}; known names are {', '.join(preset_names())}, or give the path of a"
             " checkpoint folder or a config.json"

@@ -11,13 +11,15 @@ from typing import Any
 
 from gemsmith.errors import ConfigError
 
+JSON_NAMES: dict[Any, str] = {type(None): "null", tuple: "a list", Mapping: "an object"}
+
 
 def check(name: str, value: Any, kind: type | tuple[type, ...], low: float, high: float) -> Any:
     """Return `value` if it is a `kind` within [low, high] (NaN is not); else raise ConfigError naming `name`."""
     kinds = kind if isinstance(kind, tuple) else (kind,)
     if isinstance(value, bool) or not any(isinstance(value, k) for k in kinds) or not low <= value <= high:
         wanted = " or ".join(k.__name__ for k in kinds)
-        raise ConfigError(f"{name} must be {wanted} from {low} to {high}, found {_shown(value)}")
+        raise ConfigError(f"{name} must be {wanted} from {low} to {high}, found {shown(value)}")
     return value
 
 
@@ -82,8 +84,8 @@ def _typed(name: str, value: Any, hint: Any) -> Any:
             return plain(value)
         if isinstance(origin, type) and isinstance(value, origin) and (origin is bool or not isinstance(value, bool)):
             return value
-    wanted = " or ".join(getattr(o, "__name__", str(o)).replace("NoneType", "null") for o in options)
-    raise ConfigError(f"{name} must be {wanted}, found {_shown(value)}")
+    wanted = " or ".join(JSON_NAMES.get(typing.get_origin(o) or o, getattr(o, "__name__", str(o))) for o in options)
+    raise ConfigError(f"{name} must be {wanted}, found {shown(value)}")
 
 
 @cache
@@ -103,10 +105,10 @@ def _is_required(field: Field[Any]) -> bool:
     return field.default is MISSING and field.default_factory is MISSING
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """`value` in at most 60 characters, also when it is a very long integer or list."""
     try:
         text = repr(value if not isinstance(value, (list, tuple)) else value[:20])
     except ValueError:  # an integer too long to be spelled
-        return f"an {type(value).__name__} of {value.bit_length()} bits"
+        return f"an int of {value.bit_length()} bits" if isinstance(value, int) else f"a {type(value).__name__}"
     return text if len(text) <= 60 else text[:57] + "..."

@@ -17,6 +17,7 @@ from gemsmith.chat import render
 from gemsmith.chat.template import template_warning
 from gemsmith.chat.values import Event, Message, Prompt
 from gemsmith.config import GenerationConfig, ModelConfig, preset
+from gemsmith.config.fields import shown
 from gemsmith.engine.generate.reply import stream_reply
 from gemsmith.engine.generate.text import stream_text
 from gemsmith.engine.generate.tokens import Token, generate
@@ -48,6 +49,9 @@ class Model:
     ):
         self.name, self.config, self.runtime = name, config, runtime
         self._tokenizer, self.generation, self.max_context = tokenizer, generation, max_context
+
+    def __repr__(self) -> str:
+        return f"<gemsmith.Model {self.name!r}: {self.max_context:,} tokens of context, {self.runtime.name} runtime>"
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -167,14 +171,14 @@ class Model:
             ids = [operator.index(id) for id in (prompt.ids if isinstance(prompt, Prompt) else prompt)]
         except TypeError:
             raise RequestError(
-                f"a prompt must be a Prompt or a list of token ids, found {repr(prompt)[:60]}; make one with"
+                f"a prompt must be a Prompt or a list of token ids, found {shown(prompt)}; make one with"
                 " model.render, or ids of a plain text with model.tokenizer.encode"
             ) from None
         if not ids or not all(0 <= id < size for id in ids):
-            found = next((id for id in ids if not 0 <= id < size), "no ids at all")
+            found = next((shown(id) for id in ids if not 0 <= id < size), "no ids at all")
             raise RequestError(f"a prompt must be token ids from 0 to {size - 1}, found {found}")
         if len(ids) > self.max_context:
-            raise ContextLengthError(len(ids), self.max_context)
+            raise ContextLengthError(len(ids), self.max_context, self.config.text.max_position_embeddings)
         return ids
 
     def _suppressed(self) -> tuple[int, ...]:
@@ -244,6 +248,6 @@ def _context_limit(config: ModelConfig, asked: int | None) -> int:
         return most
     if isinstance(asked, bool) or not isinstance(asked, int) or not 1 <= asked <= most:
         raise GemsmithError(
-            f"max_context must be from 1 to the {most} tokens this model was built for, found {asked!r}"
+            f"max_context must be from 1 to the {most} tokens this model was built for, found {shown(asked)}"
         )
     return asked

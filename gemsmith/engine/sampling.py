@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from gemsmith.config.fields import shown
 from gemsmith.errors import SamplingError
 
 
@@ -65,7 +66,7 @@ _RANGES = (
 def _number(name: str, value: Any, low: float, high: float, whole: bool) -> float:
     if not _is_number(value, whole) or not low <= value <= high:  # NaN is not within any range
         kind = "a whole number" if whole else "a number"
-        raise SamplingError(f"{name} must be {kind} from {_shown(low)} to {_shown(high)}, found {_shown(value)}")
+        raise SamplingError(f"{name} must be {kind} from {shown(low)} to {shown(high)}, found {shown(value)}")
     return int(value) if whole else float(value)
 
 
@@ -76,19 +77,19 @@ def _is_number(value: Any, whole: bool = False) -> bool:
 
 def _stop(stop: Any) -> tuple[str, ...]:
     if not isinstance(stop, Iterable) or isinstance(stop, (bytes, Mapping)):
-        raise SamplingError(f"stop must be a string or a list of strings, found {_shown(stop)}")
+        raise SamplingError(f"stop must be a string or a list of strings, found {shown(stop)}")
     stops = (stop,) if isinstance(stop, str) else tuple(stop)
     if len(stops) > 16:
         raise SamplingError(f"stop takes at most 16 strings, found {len(stops)}; give fewer")
     for text in stops:
         if not isinstance(text, str) or not 0 < len(text) <= 1024:
-            raise SamplingError(f"every stop must be a string of 1 to 1024 characters, found {_shown(text)}")
+            raise SamplingError(f"every stop must be a string of 1 to 1024 characters, found {shown(text)}")
     return stops
 
 
 def _bias(bias: Any) -> dict[int, float]:
     if not isinstance(bias, Mapping):
-        raise SamplingError(f"logit_bias must map token ids to numbers, found {_shown(bias)}")
+        raise SamplingError(f"logit_bias must map token ids to numbers, found {shown(bias)}")
     return {_token_id(token): _bias_value(token, value) for token, value in bias.items()}
 
 
@@ -96,8 +97,8 @@ def _token_id(token: Any) -> int:
     """JSON has no whole numbers for keys, so "106" names token 106."""
     if isinstance(token, str) and token.isascii() and token.isdecimal() and len(token) <= 9:
         return int(token)
-    if not _is_number(token, whole=True):
-        raise SamplingError(f"logit_bias must map token ids to numbers, found {_shown(token)} for an id")
+    if not _is_number(token, whole=True) or abs(token) >= 1 << 31:
+        raise SamplingError(f"logit_bias must map token ids to numbers, found {shown(token)} for an id")
     return int(token)
 
 
@@ -105,19 +106,14 @@ def _bias_value(token: Any, value: Any) -> float:
     if not _is_number(value) or not value < 1e30:  # nor is NaN
         raise SamplingError(
             f"logit_bias of token {token} must be a number (-inf bans the token, 100 all but forces it),"
-            f" found {_shown(value)}"
+            f" found {shown(value)}"
         )
     return float(value) if value > -1e30 else -math.inf
 
 
 def _logprobs(asked: Any, top: int) -> bool:
     if asked is not None and not isinstance(asked, bool):
-        raise SamplingError(f"logprobs must be True or False, found {_shown(asked)}; top_logprobs takes how many")
+        raise SamplingError(f"logprobs must be True or False, found {shown(asked)}; top_logprobs takes how many")
     if asked is False and top > 0:
         raise SamplingError(f"top_logprobs={top} needs logprobs, found logprobs=False; leave it out, or say True")
     return bool(asked) or top > 0
-
-
-def _shown(value: Any) -> str:
-    """A value as an error names it, never longer than a line."""
-    return repr(value)[:60]

@@ -32,11 +32,16 @@ class Resolved:
 
 
 def resolve(source: str | os.PathLike[str]) -> Resolved:
-    """Find a model by embedded name, by local path, or as a random preset; names win over folders (`./pebble` is one).
+    """Find a model by embedded name, by local path, or as a random preset; names, in capitals too, win over folders
+    (`./pebble` is one).
 
     Raises ModelNotFoundError, which lists what is known. Looks only at what exists; opens nothing.
     """
-    name = os.fspath(source)
+    if not isinstance(source, (str, bytes, os.PathLike)):
+        raise ModelNotFoundError(f"a model is a name or a path, found {type(source).__name__}; try 'pebble'")
+    name = os.fsdecode(source)
+    if name.lower() in (*available_names(), *random_names()):
+        name = name.lower()
     if name in available_names():
         return Resolved("checkpoint", name, _DATA / name.replace("-", "_"))
     if name in random_names():
@@ -59,11 +64,11 @@ def random_names() -> tuple[str, ...]:
 
 
 def _not_found(name: str) -> str:
-    shown = name if name.isprintable() and len(name) <= 200 else ascii(name)[:200]
+    shown = (repr if name.isprintable() else ascii)(name[:200])
     known = ", ".join((*available_names(), *random_names()))
     if os.path.isfile(name):
         return f"{shown} is no file gemsmith can read as a model; give a folder, a config.json or a .safetensors file"
-    found = f"only the config of {shown} is here, not its weights" if name in preset_names() else f"no model {shown!r}"
+    found = f"only the config of {name} is here, not its weights" if name in preset_names() else f"no model {shown}"
     return (
         f"{found}; known names are {known}, or give the path of a folder with config.json and"
         " safetensors weights (downloading by name is not built yet)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gemsmith.config import TextConfig
+from gemsmith.config.fields import shown
 from gemsmith.errors import GemsmithError, MissingDependencyError
 from gemsmith.formats.tensor import TensorView
 from gemsmith.runtime.protocol import Runtime
@@ -28,7 +29,7 @@ def open_runtime(
     if backend not in (None, *BACKENDS):
         raise GemsmithError(f"there is no backend {backend!r}; known are {', '.join(BACKENDS)}")
     if threads is not None and (type(threads) is not int or not 1 <= threads <= 1024):
-        raise GemsmithError(f"threads must be a whole number from 1 to 1024, found {threads!r}")
+        raise GemsmithError(f"threads must be a whole number from 1 to 1024, found {shown(threads)}")
     try:
         from gemsmith.runtime.torch import TorchRuntime, load_text_model, make_random_text_model, set_threads
     except ModuleNotFoundError as missing:

@@ -76,6 +76,7 @@ def test_methods_callables_and_partials() -> None:
 
     expected = "declaration:add{description:'Adds.',parameters:{properties:{a:{type:'INTEGER'},b:{type:'INTEGER'}}"
     assert declared(Adder().add).startswith(expected)
-    assert "a:{type:'INTEGER'}" in declared(Adder())
+    assert "a:{type:'INTEGER'}" in declared(Adder()) and "description:'Calls.'" in declared(Adder())
+    assert declared(functools.partial(Adder().add, b=2)).startswith(expected)
     wrapped = functools.wraps(weather)(lambda *args, **kwargs: None)
     assert declared(wrapped) == declared(weather)

@@ -191,6 +191,7 @@ def test_user_text_is_read_back_as_written(text: str) -> None:
         (["Hi", {"role": "tool", "content": "x"}], "message 1: a tool result without a call"),
         ([*ASKED, {"role": "tool", "tool_call_id": "b", "content": "x"}], r"message 2: tool result 'b' answers none"),
         ([{"role": "user", "content": [{"type": "smell"}]}], "message 0: unknown part type 'smell'"),
+        ([{"role": "user", "content": [{"type": []}]}], "message 0: unknown part type \\[\\]"),
         ([{"role": "user", "content": [{"type": "text", "text": 3}]}], "message 0: a text part needs a string"),
         ([{"role": "user", "content": [{"type": "text"}]}], "message 0: a text part needs a string"),
         ([{"role": "user", "content": 3}], "message 0: content must be a string"),
@@ -200,7 +201,10 @@ def test_user_text_is_read_back_as_written(text: str) -> None:
         (["Hi", 3], "message 1 is int"),
         ([{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{x"}}]}], "are not JSON"),
         ([{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "[1]"}}]}], "must be a mapping"),
+        ([{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "[" * 9**6}}]}], "are not JSON"),
         ([{"role": "assistant", "tool_calls": [{"function": {"arguments": {}}}]}], "needs a name"),
+        ([Message("user", None)], "message 0: parts must be a tuple"),  # type: ignore[arg-type]
+        ([Message("user", "hi")], "message 0: parts must be a tuple"),  # type: ignore[arg-type]
         ([Message("assistant", (ToolCall("f", {"x": {1, 2}}),))], "a value of type set cannot be written"),
         ([Message("assistant", (ToolCall("f", {"x": {3: 4}}),))], "keys must be strings"),
         ([{"role": "assistant", "reasoning": 3}], "message 0: reasoning must be a string"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pytest
 
@@ -41,6 +42,17 @@ def test_json_names_the_failures(gemsmith_):
 def test_failures_are_listed_when_asked(gemsmith_):
     out = gemsmith_("eval", "pebble", "--n", "1", "--ability", ABILITIES[0], "--failures").out
     assert "got    no idea" in out
+
+
+def test_the_helps_examples_name_abilities_that_exist(gemsmith_):
+    words = gemsmith_("eval", "--help").out.partition("examples:")[2].split()
+    named = [after for word, after in pairwise(words) if word == "--ability"]
+    assert named and set(named) <= set(ABILITIES)
+
+
+def test_an_ability_named_twice_is_scored_once(gemsmith_):
+    twice = ("--ability", ABILITIES[0]) * 2
+    assert len(json.loads(gemsmith_("eval", "pebble", "--n", "1", *twice, "--json").out)) == 1
 
 
 def test_an_unknown_ability_lists_them_all(gemsmith_):

@@ -28,6 +28,12 @@ def test_every_command_has_help_with_examples(gemsmith_, command):
     assert f"gemsmith {command} " in ended.out.partition("examples:")[2]
 
 
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_fits_a_terminal(gemsmith_, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert max(map(len, gemsmith_(*command.split(), "--help").out.splitlines())) <= 80
+
+
 def test_version(gemsmith_):
     assert gemsmith_("--version").out == f"gemsmith {__version__}\n"
 
@@ -119,6 +125,33 @@ def test_a_warning_is_one_line(gemsmith_, monkeypatch, model):
 def test_python_m_gemsmith_is_the_command():
     done = subprocess.run([sys.executable, "-m", "gemsmith", "--version"], capture_output=True, text=True)
     assert done.stdout == f"gemsmith {__version__}\n"
+
+
+def test_a_terminal_gets_an_error_harmlessly(gemsmith_, monkeypatch, model):
+    monkeypatch.setattr("gemsmith.engine.load", fails_with(ModelNotFoundError("no \x1b]0;title\x07")))
+    assert gemsmith_("run", "nope", "hi", terminal=True).err == "gemsmith: error: no \u241b]0;title\u2407\n"
+    assert "\x1b" not in gemsmith_("run", "nope", "--\x1b[31m", terminal=True).err
+
+
+def test_closed_streams():
+    """`<&-` is an empty stdin; `>&-` is a mistake that is told; without stderr nothing is told."""
+
+    def run(closing):
+        command = f"{sys.executable} -c 'import sys; from gemsmith.cli.main import main; sys.exit(main(sys.argv[1:]))'"
+        return subprocess.run(["sh", "-c", f"{command} show e2b {closing}"], capture_output=True, text=True)
+
+    assert (run("<&-").returncode, run("<&-").stderr) == (0, "")
+    assert (run(">&-").returncode, run(">&-").stderr.count("\n")) == (1, 1)
+    assert "stdout is closed" in run(">&-").stderr
+    assert run("2>&-").returncode == 0
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+def test_a_full_disk_is_no_traceback():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-m", "gemsmith", "show", "e2b"], stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1
+    assert done.stderr == b"gemsmith: error: cannot write the output: No space left on device\n"
 
 
 def test_a_closed_pipe_is_quiet():

@@ -120,6 +120,30 @@ def test_raw_continues(gemsmith_, model):
     assert model.asked[0][1] == {"max_tokens": 2}
 
 
+def test_one_bad_line_ends_that_line_of_raw_text_too(gemsmith_, model, monkeypatch):
+    def stream_complete(text):
+        if text == "bad":
+            raise SamplingError("no")
+        return iter([text])
+
+    monkeypatch.setattr(model, "stream_complete", stream_complete, raising=False)
+    ended = gemsmith_("run", "pebble", "--raw", stdin="one\nbad\ntwo\n")
+    assert (ended.code, ended.out, ended.err) == (1, "one\ntwo\n", "gemsmith: error: no\n")
+
+
+def test_bye_leaves_raw_text_too(gemsmith_, model, monkeypatch):
+    lines = iter(["Once", "/bye", "Twice"])
+    monkeypatch.setattr("builtins.input", lambda _: next(lines))
+    assert gemsmith_("run", "pebble", "--raw", terminal=True).out == " there was\n"
+
+
+def test_bytes_that_the_locale_could_not_read_are_utf8(gemsmith_, model):
+    as_in_the_c_locale = "é\N{SNOWMAN}".encode().decode("ascii", "surrogateescape")
+    gemsmith_("run", "pebble", as_in_the_c_locale, "--system", "\udcff", "--stop", as_in_the_c_locale)
+    assert texts(model.asked[0][0]) == [("system", "\ufffd"), ("user", "é\N{SNOWMAN}")]
+    assert model.asked[0][1]["stop"] == ["é\N{SNOWMAN}"]
+
+
 def test_raw_goes_line_by_line(gemsmith_, model):
     assert gemsmith_("run", "pebble", "--raw", stdin="Once\nTwice\n").out == " there was\n there was\n"
 

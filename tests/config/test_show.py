@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 from pathlib import Path
 
@@ -77,3 +78,10 @@ def test_an_unknown_source_lists_the_known(capsys: pytest.CaptureFixture[str], s
 def test_a_folder_without_a_config_says_so(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["show", str(tmp_path)]) == 1
     assert "config.json cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_pipe_is_no_model_and_is_not_waited_for(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    assert main(["show", str(tmp_path / "pipe.json")]) == 1
+    assert "there is no model" in capsys.readouterr().err

@@ -17,6 +17,10 @@ from tests.engine.fake import fake_model
 SHORT: dict[str, Any] = {"max_tokens": 24}  # three windows
 
 
+def test_a_model_shows_what_it_is(tiny: Model) -> None:
+    assert repr(tiny) == f"<gemsmith.Model {tiny.name!r}: {tiny.max_context:,} tokens of context, torch runtime>"
+
+
 def test_the_same_seed_says_the_same_and_others_differ(tiny: Model) -> None:
     replies = [tiny.chat("hello", seed=seed, **SHORT).text for seed in (1, 1, 2)]
     assert replies[0] == replies[1] != replies[2]
@@ -147,6 +151,7 @@ def test_long_logits_are_made_in_pieces(tiny: Model, monkeypatch: pytest.MonkeyP
     [
         ([], "found no ids at all"),
         ([0, 4096], "token ids from 0 to 4095, found 4096"),
+        ([0, 10**5000], "token ids from 0 to 4095, found an int of 16610 bits"),
         ([-1], "found -1"),
         ([1.5], r"found \[1.5\]"),
         ("hello", "found 'hello'; make one with model.render"),

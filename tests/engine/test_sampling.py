@@ -59,6 +59,8 @@ def test_numbers_of_numpy_are_numbers() -> None:
         ({"logit_bias": [1]}, r"logit_bias must map token ids to numbers, found \[1\]"),
         ({"logit_bias": {"the": 1}}, "logit_bias must map token ids to numbers, found 'the' for an id"),
         ({"logit_bias": {1.5: 1}}, "found 1.5 for an id"),
+        ({"logit_bias": {10**5000: 1}}, "found an int of 16610 bits for an id"),
+        ({"max_tokens": 10**5000}, "found an int of 16610 bits"),
         ({"logit_bias": {7: NAN}}, "logit_bias of token 7 must be a number .* found nan"),
         ({"logit_bias": {7: INF}}, r"logit_bias of token 7 must be a number \(-inf bans .*100 .*\), found inf"),
         ({"logit_bias": {7: True}}, "logit_bias of token 7 .* found True"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,22 @@ def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_an_embedded_name(embedded: Path):
     assert available_names() == ("pebble",)
     assert resolve("pebble") == Resolved("checkpoint", "pebble", embedded / "pebble")
+
+
+def test_a_name_in_capitals_and_in_bytes(embedded: Path):
+    assert resolve("Pebble") == resolve(b"pebble") == resolve("pebble")
+    assert resolve("Tiny-Random-E2B") == resolve("tiny-random-e2b")
+
+
+@pytest.mark.parametrize("source", [None, 3, ["pebble"]])
+def test_what_is_no_name_is_an_error(source: Any):
+    with pytest.raises(ModelNotFoundError, match=f"found {type(source).__name__}; try 'pebble'"):
+        resolve(source)
+
+
+def test_a_strange_name_is_quoted_once(embedded: Path):
+    with pytest.raises(ModelNotFoundError, match=r"^no model 'a\\x00b'; known"):
+        resolve("a\0b")
 
 
 def test_a_name_wins_over_a_folder_of_the_same_name(embedded: Path):

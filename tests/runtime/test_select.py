@@ -22,7 +22,8 @@ TEXT = preset("tiny-random-e2b").text
     [
         ({"backend": "abacus"}, "no backend 'abacus'; known are torch"),
         ({"dtype": "int3"}, "dtype 'int3' is not one of float32, bfloat16, float16"),
-        ({"device": "moon"}, "device 'moon' cannot be used by this torch"),
+        ({"device": "moon"}, "there is no device 'moon'; known are cpu, cuda"),
+        ({"device": "meta"}, "there is no device 'meta'"),
         ({"threads": 0}, "threads must be a whole number from 1 to 1024, found 0"),
         ({"threads": True}, "threads must be .* found True"),
         ({"threads": "2"}, "threads must be .* found '2'"),

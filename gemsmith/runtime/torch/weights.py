@@ -15,6 +15,7 @@ from gemsmith.model.text import TextModel
 from gemsmith.ops import buffers
 
 PREFIX = "model.language_model."
+DEVICES = ("cpu", "cuda", "mps", "xpu")
 SMALL_MODEL_BYTES = 1 << 31  # below this a processor computes in float32: as fast there, and exact
 
 
@@ -45,6 +46,8 @@ def make_random_text_model(
 
 def choose_device(device: str | None) -> torch.device:
     """The device asked for, else a GPU if torch sees one, else the processor."""
+    if device is not None and str(device).partition(":")[0] not in DEVICES:
+        raise GemsmithError(f"there is no device {device!r}; known are {', '.join(DEVICES)}, and cuda:1 for the second")
     try:
         chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         torch.empty(0, device=chosen)
