@@ -111,6 +111,8 @@ class TextConfig:
         check("hidden_size_per_layer_input", self.hidden_size_per_layer_input, int, 0, 1 << 14)
         if self.hidden_size_per_layer_input:
             check("vocab_size_per_layer_input", self.vocab_size_per_layer_input, int, 1, _UPPER_BOUNDS["vocab_size"])
+        for name in ("bos_token_id", "pad_token_id"):
+            check(name, getattr(self, name), int, 0, self.vocab_size - 1)
         check("num_kv_shared_layers", self.num_kv_shared_layers, int, 0, self.num_hidden_layers - 1)
         check("rms_norm_eps", self.rms_norm_eps, float, 0, 1)
         if self.final_logit_softcapping is not None:
