@@ -28,15 +28,6 @@ class ScaledEmbedding(nn.Embedding):
         return super().forward(ids_BT) * scale
 
 
-def per_layer_inputs(
-    tokens_BTLP: Tensor, h_BTD: Tensor, projection: nn.Linear, norm: RMSNorm, text: TextConfig
-) -> Tensor:
-    """What each layer is told about each token, [B, T, L, P]: its own table's row, and a view of the embedding."""
-    context_BTLP = projection(h_BTD) * text.hidden_size**-0.5
-    context_BTLP = norm(context_BTLP.unflatten(-1, (text.num_hidden_layers, -1)))
-    return (context_BTLP + tokens_BTLP) * 2**-0.5
-
-
 class ScaledPerLayerEmbedding(nn.Embedding):
     """One table for all layers, layer-major along a row: [V, L * P]; looked up as [B, T, L, P], times sqrt(P)."""
 
@@ -47,3 +38,12 @@ class ScaledPerLayerEmbedding(nn.Embedding):
     def forward(self, ids_BT: Tensor) -> Tensor:
         scale = torch.tensor(math.sqrt(self.width), dtype=self.weight.dtype, device=self.weight.device)
         return (super().forward(ids_BT) * scale).unflatten(-1, (-1, self.width))
+
+
+def per_layer_inputs(
+    tokens_BTLP: Tensor, h_BTD: Tensor, projection: nn.Linear, norm: RMSNorm, text: TextConfig
+) -> Tensor:
+    """What each layer is told about each token, [B, T, L, P]: its own table's row, and a view of the embedding."""
+    context_BTLP = projection(h_BTD) * text.hidden_size**-0.5
+    context_BTLP = norm(context_BTLP.unflatten(-1, (text.num_hidden_layers, -1)))
+    return (context_BTLP + tokens_BTLP) * 2**-0.5

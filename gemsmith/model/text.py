@@ -9,6 +9,7 @@ Sources: Gemma 4 Technical Report (arXiv 2607.02770); upstream `transformers` mo
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -37,31 +38,9 @@ class TextModel(nn.Module):
         self.layers = nn.ModuleList(DecoderLayer(text, layer) for layer in text.layers)
         self.norm = RMSNorm(D, text.rms_norm_eps)
 
-    def forward(
-        self,
-        ids_BT: Tensor,
-        cache: DenseCache | None = None,
-        *,
-        wanted_BR: Tensor | None = None,
-        positions_BT: Tensor | None = None,
-        segments_BT: Tensor | None = None,
-        checkpoint_layers: bool = False,
-    ) -> Tensor:
-        """Logits [B, R, V] in float32 of the wanted rows (all T rows when `wanted_BR` is None).
-
-        With a `cache`, rows continue what it holds. `segments_BT` keeps packed examples apart, `positions_BT` then
-        counts within each. `checkpoint_layers` recomputes layers in backward instead of keeping their activations.
-        """
-        return self.logits(
-            self.hidden(
-                ids_BT,
-                cache,
-                wanted_BR=wanted_BR,
-                positions_BT=positions_BT,
-                segments_BT=segments_BT,
-                checkpoint_layers=checkpoint_layers,
-            )
-        )
+    def forward(self, ids_BT: Tensor, cache: DenseCache | None = None, **rows: Any) -> Tensor:
+        """Logits [B, R, V] in float32 of the wanted rows; the arguments are those of `hidden`."""
+        return self.logits(self.hidden(ids_BT, cache, **rows))
 
     def hidden(
         self,
@@ -73,7 +52,11 @@ class TextModel(nn.Module):
         segments_BT: Tensor | None = None,
         checkpoint_layers: bool = False,
     ) -> Tensor:
-        """Hidden states [B, R, D] of the wanted rows after the final norm."""
+        """Hidden states [B, R, D] after the final norm, of the wanted rows (all T rows when `wanted_BR` is None).
+
+        With a `cache`, rows continue what it holds. `segments_BT` keeps packed examples apart, `positions_BT` then
+        counts within each. `checkpoint_layers` recomputes layers in backward instead of keeping their activations.
+        """
         assert not (checkpoint_layers and cache is not None), "recomputing a layer would append to the cache twice"
         step = make_step(self.text, ids_BT, cache, positions_BT, segments_BT)
         x_BTD = self.embed_tokens(ids_BT)
