@@ -137,6 +137,7 @@ def load_theirs(folder: Path, kind: str, media: bool) -> Any:
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("media", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("shard", ["5GB", "20KB"])

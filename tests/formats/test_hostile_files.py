@@ -132,6 +132,7 @@ def test_header(tmp_path: Path, header: bytes):
     assert len(message) < 1000
 
 
+@pytest.mark.slow
 def test_a_million_tensors_cost_little_time_and_memory(tmp_path: Path):
     one = b',"%d":' + entry("0", 0, 0)
     header = b'{"first":' + entry("0", 0, 0) + b"".join(one % i for i in range(40_000)) + one % 0 * 960_000 + b"}"

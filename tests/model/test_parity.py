@@ -15,6 +15,8 @@ from tests.model.oracle import our_model, reference_logits, reference_logits_in_
 
 pytest.importorskip("transformers")
 
+pytestmark = pytest.mark.slow
+
 SIZES = ("e2b", "e4b", "12b", "26b-a4b", "31b")
 CHUNKS = [5, 11, 1, 1, 23, 1, 1, 1]  # past every window below; single steps before and after it is full
 

@@ -16,6 +16,9 @@ from gemsmith.tokenizer import Tokenizer, load_tokenizer
 FILE = "ggml-vocab-gemma-4.gguf"
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def oracle(real: Tokenizer, plain_oracle: Callable[..., Any]) -> Any:
     ids = {text: id for id, text in enumerate(real.vocabulary.tokens)}
@@ -93,7 +96,6 @@ def test_every_control_text_spelled_as_content_is_ordinary(real: Tokenizer, orac
             assert ids == oracle.encode(content).ids
 
 
-@pytest.mark.slow
 def test_loads_within_two_seconds(shared_data: Path) -> None:
     seconds = []
     for _ in range(3):
@@ -103,7 +105,6 @@ def test_loads_within_two_seconds(shared_data: Path) -> None:
     assert min(seconds) <= 2
 
 
-@pytest.mark.slow
 def test_written_as_tokenizer_json_the_library_agrees(real: Tokenizer, tmp_path: Path) -> None:
     import json
 

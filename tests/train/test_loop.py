@@ -90,6 +90,7 @@ def test_prolonging_a_run_changes_nothing_before_the_fall(tmp_path: Path) -> Non
     assert weights(tmp_path / "once") == weights(tmp_path / "twice")
 
 
+@pytest.mark.slow
 def test_it_learns_and_logs_what_it_did(tmp_path: Path) -> None:
     records: list[dict[str, object]] = []
     config = replace(CONFIG, steps=150, check_every=150, learning_rates=((0, 1e-2), (150, 0.0)))
@@ -101,6 +102,7 @@ def test_it_learns_and_logs_what_it_did(tmp_path: Path) -> None:
     assert logged == records
 
 
+@pytest.mark.slow
 def test_batches_made_ahead_in_another_process_are_the_same(tmp_path: Path) -> None:
     train(fresh(), CONFIG, copies, tmp_path / "inline")
     train(fresh(), replace(CONFIG, workers=1), copies, tmp_path / "ahead")
