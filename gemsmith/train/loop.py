@@ -65,6 +65,26 @@ def train(
     ops.attention.resolve()
     loss_of = torch.compile(cross_entropy, dynamic=False) if config.compile else cross_entropy
     log = _Log(folder / "log.jsonl", report)
+    # Compiled for several threads, backward adds up gathered rows in no fixed order unless it is told to.
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        _take_steps(model, optimizer, loss_of, log, start, config, make_batch, folder, held_out)
+    finally:
+        torch.use_deterministic_algorithms(deterministic)
+
+
+def _take_steps(
+    model: TextModel,
+    optimizer: torch.optim.AdamW,
+    loss_of: Callable[..., torch.Tensor],
+    log: _Log,
+    start: int,
+    config: TrainConfig,
+    make_batch: Callable[[int], Batch],
+    folder: Path,
+    held_out: Mapping[str, Batch] | None,
+) -> None:
     for step, batch in _batches(make_batch, start, config.steps, config.workers):
         rate = learning_rate(step, config.learning_rates)
         _set_learning_rate(optimizer, rate)

@@ -70,6 +70,18 @@ def test_resume_is_bit_for_bit(at: int, tmp_path: Path) -> None:
     assert weights(tmp_path / "halves") == weights(tmp_path / "whole")
 
 
+def test_every_step_is_deterministic_and_the_callers_setting_comes_back(tmp_path: Path) -> None:
+    seen: list[bool] = []
+
+    def batch(step: int) -> Batch:
+        seen.append(torch.are_deterministic_algorithms_enabled())
+        return copies(step)
+
+    train(fresh(), CONFIG, batch, tmp_path)
+    assert seen == [True] * CONFIG.steps
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
 def test_forgetting_the_moments_would_be_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train(fresh(), CONFIG, copies, tmp_path / "whole")
     with pytest.raises(Killed):
