@@ -39,6 +39,11 @@ THIRD_PARTY = {
     "av": ("media",),
     "pypdfium2": ("media",),
     "huggingface_hub": ("hub",),
+    "filelock": ("hub", "cli"),
+    "psutil": ("runtime",),
+    "prompt_toolkit": ("cli",),
+    "rich": ("cli",),
+    "platformdirs": ("cli", "hub"),
     "llguidance": ("engine",),
     "fastapi": ("server",),
     "uvicorn": ("server",),
@@ -170,7 +175,7 @@ def loaded_by(code: str) -> set[str]:
     return {name.partition(".")[0] for name in done.stderr.split()}
 
 
-HEAVY = {"torch", "numpy", "transformers", "tokenizers", "asyncio"}
+HEAVY = {"torch", "numpy", "transformers", "tokenizers", "asyncio", "huggingface_hub", "prompt_toolkit", "rich"}
 
 
 def test_import_gemsmith_loads_nothing_heavy() -> None:
