@@ -154,8 +154,8 @@ def test_round_trip_through_transformers(saved: Saved, tmp_path: Path, kind: str
     model = load_theirs(tmp_path / "ours", kind, media)
     assert_same(again, model)
     ids = torch.arange(12)[None] + 3
-    with torch.no_grad():
-        torch.testing.assert_close(model(ids).logits, theirs(kind, media).eval()(ids).logits, rtol=0, atol=0)
+    with torch.no_grad():  # the weights are equal; their sums may differ in the last bit with where memory lies
+        torch.testing.assert_close(model(ids).logits, theirs(kind, media).eval()(ids).logits, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
