@@ -24,7 +24,7 @@ PAR    := -n auto --dist loadfile --maxprocesses 4
 RUN := $(VENV)/.run-$(shell printf '%s' '$(TORCH)' | cksum | cut -d' ' -f1)
 DEV := $(VENV)/.dev-$(shell printf '%s' '$(TORCH)' | cksum | cut -d' ' -f1)
 
-.PHONY: help chat test test-long check format size clean
+.PHONY: help chat test test-long check format docs size clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -48,6 +48,10 @@ format: $(DEV)  ## rewrite the sources as `make check` wants them
 	@$(VENV)/bin/ruff check --quiet --fix-only .
 	@$(VENV)/bin/ruff format --quiet .
 
+docs: $(DEV)  ## build docs/_build/html: warnings are errors, nothing is fetched
+	@$(VENV)/bin/python -m sphinx -W --keep-going -q -d docs/_build/doctrees docs docs/_build/html
+	@echo docs/_build/html/index.html
+
 size:  ## lines of source per folder
 	@git ls-files -co --exclude-standard -- '*.py' '*.cpp' '*.h' '*.hpp' \
 	| while read -r f; do if [ -f "$$f" ]; then printf '%s %s\n' "$$(wc -l < "$$f")" "$$(dirname "$$f")"; fi; done \
@@ -56,8 +60,8 @@ size:  ## lines of source per folder
 	             printf "%7d lines in all\n", all }'
 
 clean:  ## remove .venv and everything that can be made again
-	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	@find gemsmith tests recipes bench -name __pycache__ -prune -exec rm -rf {} +
+	@rm -rf $(VENV) build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find gemsmith tests recipes docs -name __pycache__ -prune -exec rm -rf {} +
 
 # --- the virtual environment ---------------------------------------------------------------------------------------
 

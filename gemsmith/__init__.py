@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Prompt,
         Text,
         Thought,
+        TokenLogprob,
         ToolCall,
         ToolResult,
         Usage,
@@ -68,6 +69,7 @@ __all__ = [
     "TensorMismatchError",
     "Text",
     "Thought",
+    "TokenLogprob",
     "TokenizerError",
     "ToolCall",
     "ToolError",
@@ -82,7 +84,7 @@ __all__ = [
 
 _VALUES = {
     *("Text", "Thought", "Image", "Malformed", "Audio", "Video", "ToolCall", "ToolResult"),
-    *("Message", "Prompt", "Event", "Usage"),
+    *("Message", "Prompt", "Event", "Usage", "TokenLogprob"),
 }
 
 

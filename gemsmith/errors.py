@@ -7,12 +7,14 @@
     │   ├── TensorMismatchError tensors missing, unexpected or of the wrong shape
     │   └── TokenizerError      a vocabulary that contradicts itself
     ├── ModelNotFoundError      a name that leads to no model
+    ├── DownloadError           a model that cannot be fetched: network, server, disk, permission
     ├── RequestError            something asked of a model that it cannot do
     │   ├── ContextLengthError  more tokens than the model was started for
     │   ├── SamplingError       a sampling value outside its range
     │   ├── MessageError        a message or part that cannot be rendered
     │   ├── ToolError           a tool declaration or call that cannot be expressed
     │   └── UnsupportedMediaError  a picture, clip or sound for a model without that sense
+    ├── SettingError            a settings file or environment variable that cannot be used
     ├── NumericalError          a computation that left the numbers (NaN or infinity)
     ├── MissingDependencyError  an optional extra is not installed
     └── TrainingError           a run that cannot start, resume or go on
@@ -91,6 +93,10 @@ class ModelNotFoundError(GemsmithError):
     """A name that leads to no model."""
 
 
+class DownloadError(GemsmithError):
+    """A model that cannot be fetched, or not now; what has arrived is kept, and the same command goes on from it."""
+
+
 class RequestError(GemsmithError):
     """Something was asked of a model that it cannot do."""
 
@@ -118,6 +124,10 @@ class ToolError(RequestError):
 
 class UnsupportedMediaError(RequestError):
     """A picture, clip or sound was given to a model without that sense."""
+
+
+class SettingError(GemsmithError):
+    """A settings file or an environment variable holds what is no setting, or a value that cannot be one."""
 
 
 class NumericalError(GemsmithError):

@@ -1,13 +1,16 @@
-"""What every test can count on: one torch thread, fixed seeds, no network, plain output."""
+"""What every test can count on: one torch thread, fixed seeds, no network, plain output, no settings."""
 
 from __future__ import annotations
 
 import os
 import socket
+import tempfile
 from collections.abc import Iterator
 
 # Before torch or transformers are imported: their thread pools and caches are set up once.
 os.environ.update(OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1", NO_COLOR="1")
+# Whoever runs the tests has settings and conversations of their own, which are not for tests to read or write.
+os.environ["GEMSMITH_HOME"] = os.path.join(tempfile.gettempdir(), f"gemsmith-tests-{os.getpid()}")
 
 import pytest
 from hypothesis import settings
@@ -44,8 +47,11 @@ def fixed_seed() -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """One torch thread per test process, also where torch was imported before us."""
+    """One torch thread per test process, also where torch was imported before us; none of the tester's settings."""
     import sys
+
+    for name in [name for name in os.environ if name.startswith("GEMSMITH_") and name != "GEMSMITH_HOME"]:
+        del os.environ[name]
 
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(1)

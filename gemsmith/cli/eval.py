@@ -26,7 +26,7 @@ content.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `eval` understands."""
     parser.epilog = EPILOG
-    parser.add_argument("model", metavar="MODEL", help="pebble, or any model that chats")
+    options.add_model(parser, "pebble, or any model that chats")
     parser.add_argument("--n", type=int, default=500, metavar="N", help="examples of each ability (500)")
     parser.add_argument(
         "--ability",
@@ -61,11 +61,13 @@ def run(args: argparse.Namespace) -> int:
 
 def score(args: argparse.Namespace, abilities: list[str]) -> list[Row]:
     """One row an ability; with several workers, each takes the next ability that nobody has."""
+    from gemsmith.cli.fetching import ensure_here
     from gemsmith.cli.output import patience
     from gemsmith.engine import load
     from gemsmith.eval import pebble
 
     loading = options.loading(args)
+    ensure_here(args.model)
     workers = min(args.workers, len(abilities))
     if workers == 1:
         with patience(f"loading {args.model}"):

@@ -22,7 +22,12 @@ from gemsmith.version import __version__
 
 COMMANDS = {
     "run": "ask a model once, or chat with it line by line",
+    "batch": "answer a file of prompts or requests, line by line",
+    "pull": "fetch a model, or go on with one that was begun",
+    "list": "the models on this machine",
+    "rm": "remove a fetched model",
     "show": "what a model is made of: shapes, parameters, costs",
+    "doctor": "what this machine has, and whether it computes rightly",
     "eval": "score a model on held-out examples",
 }
 
@@ -32,6 +37,9 @@ examples:
   gemsmith run pebble                      chat; /bye or Ctrl-D leaves
   gemsmith show e2b                        parameters, FLOPs, K/V bytes
   gemsmith COMMAND --help                  everything about one command
+
+settings: a flag, GEMSMITH_* in the environment, gemsmith.toml of a project, or
+your own file; gemsmith show --config says what holds, and where it was set.
 
 exit codes: 0 well, 1 a problem told on stderr, 2 a command line not understood,
 130 stopped with Ctrl-C. GEMSMITH_DEBUG=1 does what --debug does, NO_COLOR=1
@@ -77,8 +85,7 @@ def run(argv: list[str]) -> int:
     debug = "--debug" in argv or os.environ.get("GEMSMITH_DEBUG", "") not in ("", "0")
     try:
         args = parse(argv)
-        code: int = args.run(args)
-        return code
+        return run_settled(args) if hasattr(args, "settings") else args.run(args)
     except SystemExit as stop:  # argparse: --help and --version end with 0, usage errors with 2
         return stop.code if isinstance(stop.code, int) else 1
     except (GemsmithError, ModuleNotFoundError, OSError) as error:
@@ -102,12 +109,39 @@ def parse(argv: list[str]) -> argparse.Namespace:
         front_parser().error(f"no command {name!r}{nearest(name, COMMANDS)}")
     before, after = argv[: argv.index(name)], argv[argv.index(name) + 1 :]
     front_parser().parse_args(before)
+    args = command_parser(name).parse_intermixed_args(after)
+
+    from gemsmith.cli import options
+
+    options.settle(args, name)
+    return args
+
+
+def run_settled(args: argparse.Namespace) -> int:
+    """Run a command with what flags, environment and files settled; tell what a person should know beforehand."""
+    from gemsmith.cli.output import note
+    from gemsmith.cli.settings.settled import in_force
+
+    with in_force(args.settings):
+        if not getattr(args, "tells_settings", False):  # such a command tells all of it itself
+            args.settings.check()
+            for remark in args.settings.remarks:
+                note(remark)
+        code: int = args.run(args)
+        return code
+
+
+def command_parser(name: str) -> argparse.ArgumentParser:
+    """The parser of one command."""
+    from gemsmith.cli import options
+
     module = importlib.import_module(f"gemsmith.cli.{name}")
     parser = Parser(prog=f"gemsmith {name}", description=f"{COMMANDS[name].capitalize()}.")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    options.add(parser, "color")
     parser.set_defaults(run=module.run, usage_error=parser.error)
     module.add_arguments(parser)
-    return parser.parse_intermixed_args(after)
+    return parser
 
 
 def front_parser() -> argparse.ArgumentParser:

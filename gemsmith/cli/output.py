@@ -1,14 +1,17 @@
-"""What a reply looks like in a terminal and in a pipe.
+"""What a reply looks like in a terminal, in a pipe, and to a screen reader.
 
 Answers go to stdout. Thoughts, notes and reasons go to stderr: dimmed where that is a terminal, labelled where it is
-not, or where NO_COLOR is set.
+not, or where NO_COLOR is set. The terminal wraps answers itself, so that they flow anew when its window changes, and
+copy as they were written; notes are wrapped here, between words.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+import textwrap
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -68,11 +71,15 @@ class Page:
         self.said = ""
         self._thinking = False
         self._dim = colours(sys.stderr)
+        self._label = "answer: " if MANNER.spoken and sys.stdout.isatty() else ""
 
     def answer(self, text: str) -> None:
         """Write words of the answer."""
         if text:
             self._end_thought()
+            if self._label:
+                write(sys.stderr, self._label)
+                self._label = ""
             self.said += text
             write(sys.stdout, text)
 
@@ -117,13 +124,45 @@ def note(text: str) -> None:
     sys.stdout.flush()
     before, after = (DIM, PLAIN) if colours(sys.stderr) else ("", "")
     sys.stderr.write(before)
-    write(sys.stderr, f"({text})")
+    write(sys.stderr, wrapped(f"note: {text}" if MANNER.spoken else f"({text})", sys.stderr))
     print(after, file=sys.stderr, flush=True)
 
 
+def wrapped(text: str, stream: TextIO) -> str:
+    """The text with lines broken between words where `stream` is a terminal, and as it is where it is none."""
+    if not stream.isatty():
+        return text
+    width = max(shutil.get_terminal_size().columns - 1, 20)
+    lines = text.translate(PICTURES).splitlines()
+    return "\n".join(textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False) for line in lines)
+
+
 def colours(stream: TextIO) -> bool:
-    """Whether `stream` shows ANSI styles and the user wants them (no-color.org)."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    """Whether `stream` shows ANSI styles and the user wants them (no-color.org, force-color.org)."""
+    if os.environ.get("NO_COLOR") or MANNER.spoken:
+        return False
+    if os.environ.get("FORCE_COLOR", "0") != "0":
+        return True
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+class Manner:
+    """How this program speaks: `spoken` puts labels where there are styles, and never moves the cursor."""
+
+    spoken = False
+
+
+MANNER = Manner()
+
+
+@contextmanager
+def manner(*, spoken: bool) -> Iterator[None]:
+    """Speak in this manner for a while."""
+    before, MANNER.spoken = MANNER.spoken, spoken
+    try:
+        yield
+    finally:
+        MANNER.spoken = before
 
 
 def spelled(call: ToolCall) -> str:
@@ -134,7 +173,7 @@ def spelled(call: ToolCall) -> str:
 @contextmanager
 def patience(text: str, after_s: float = 2.0) -> Iterator[None]:
     """Say `text` on a terminal if the block takes longer than `after_s`, and take it back at the end."""
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or MANNER.spoken:
         yield
         return
     said: list[str] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -21,6 +22,7 @@ EPILOG = """\
 examples:
   gemsmith show e2b
   gemsmith show ./my-checkpoint --json
+  gemsmith show --config           your settings, and where each was set
 """
 NOTES = """\
 One multiply-add is 2 FLOPs; counted are products with weights and within attention. A prompt token has no logits, a
@@ -47,7 +49,12 @@ LABELS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `show` understands."""
     parser.epilog = EPILOG
-    parser.add_argument("source", metavar="SOURCE", help=f"{', '.join(preset_names()[:7])}, a folder or a config.json")
+    parser.add_argument(
+        "source", metavar="SOURCE", nargs="?", help=f"{', '.join(preset_names()[:7])}, a folder or a config.json"
+    )
+    parser.add_argument(
+        "--config", action="store_true", dest="tells_settings", help="instead: every setting, and where it was set"
+    )
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object; `parameters` is the whole file's count"
     )
@@ -55,6 +62,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the facts as a table, or as JSON."""
+    if args.tells_settings:
+        from gemsmith.cli.settings import listing
+
+        if args.source is not None:
+            args.usage_error("--config shows your settings and takes no SOURCE")
+        return listing.show(args.settings, args.json)
+    if args.source is None:
+        args.usage_error("SOURCE is missing: name a model to show, or give --config for your settings")
     facts = describe(args.source)
     if args.json:
         print(json.dumps({name: value for name, value in facts.items() if name != "model"}, indent=2))
@@ -69,6 +84,7 @@ def describe(source: str) -> dict[str, Any]:
     text = config.text
     return {
         "name": source,
+        "here": here(source),
         "parameters": cost.total_parameters(config, include_dead=ships_dead),
         "parameters_by_component": cost.parameters(config, include_dead=ships_dead),
         "text_parameters": cost.text_parameters(config),
@@ -82,11 +98,25 @@ def describe(source: str) -> dict[str, Any]:
 
 
 def find(source: str) -> tuple[ModelConfig, bool]:
-    """The config that `source` means, and whether its file carries K/V that nothing uses. Names win over folders."""
+    """The config that `source` means, and whether its file carries K/V that nothing uses. Names win over folders.
+
+    A repository's name means its copy on this machine; for Google's own, where there is none, the config we know.
+    """
+    from gemsmith.hub import cache, known
+
     name = source.lower()
     if name in preset_names():
         return preset(name), not name.startswith(("pebble", "tiny-random"))
     path = Path(source)
+    if source and not os.path.exists(source) and (wanted := known.wanted(source)) is not None:
+        copy, of_google = cache.find(wanted), known.preset_of(wanted.repo)
+        if copy is None and of_google is not None:
+            return preset(of_google), True
+        if copy is None:
+            raise ModelNotFoundError(f"{source[:200]} is not on this machine; to fetch it: gemsmith pull {source[:200]}")
+        path = copy
+    if path.suffix == ".gguf":
+        raise ModelNotFoundError(f"{source[:200]} is a GGUF file; gemsmith shows only what has a config.json so far")
     if not source or not (path.is_file() or path.is_dir()):  # a pipe would never end
         raise ModelNotFoundError(
             f"there is no model {source[:200]!r}; known names are {', '.join(preset_names())}, or give the path of a"
@@ -94,6 +124,25 @@ def find(source: str) -> tuple[ModelConfig, bool]:
         )
     config = ModelConfig.load(path.parent if path.suffix == ".safetensors" else path)
     return config, ships_dead_tensors(path, config)
+
+
+def here(source: str) -> str | None:
+    """The folder on this machine with the weights of a name that the Hub has; None where there is none."""
+    from gemsmith.hub import cache, known
+
+    wanted = None if os.path.exists(source) else known.wanted(source)
+    found = cache.find(wanted) if wanted else None
+    return str(found) if found else None
+
+
+def here_lines(facts: dict[str, Any]) -> Iterator[str]:
+    """For a name that the Hub has: whether the model is on this machine, and where."""
+    from gemsmith.hub import known, places
+
+    if facts["here"]:
+        yield f"on this machine: {places.shown(Path(facts['here']))}"
+    elif not os.path.exists(facts["name"]) and known.wanted(facts["name"]):
+        yield f"not on this machine; to fetch it: gemsmith pull {facts['name']}"
 
 
 def ships_dead_tensors(path: Path, config: ModelConfig) -> bool:
@@ -133,6 +182,7 @@ def page(facts: dict[str, Any]) -> Iterator[str]:
     config: ModelConfig = facts["model"]
     senses = ", ".join(["text", *(s for s in ("vision", "audio") if getattr(config, s))])
     yield f"{facts['name']}: {config.model_type} ({senses})"
+    yield from here_lines(facts)
     yield from ("", *in_pairs(model_facts(config)))
     yield from ("", *layer_lines(config.text))
     yield from ("", *parameter_lines(facts))

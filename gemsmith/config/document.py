@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from gemsmith.errors import ConfigError
+from gemsmith.files import read_bytes
 
 MAX_BYTES = 1 << 20  # released files have 5 KB; quantised ones, with a word on every tensor, up to some 150 KB
 MAX_VALUES = 100_000
@@ -16,14 +19,16 @@ MAX_DEPTH = 64
 
 def read_document(path: Path) -> dict[str, Any]:
     """The JSON object in the file; raises ConfigError that names the file and what is wrong."""
+    return parse_document(read_bytes(path, MAX_BYTES, ConfigError), str(path))
+
+
+@contextmanager
+def blaming(path: Path) -> Iterator[None]:
+    """ConfigErrors from here say which file holds what they complain about."""
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}; give a checkpoint folder with one") from None
-    if len(data) > MAX_BYTES:
-        raise ConfigError(f"{path} is larger than {MAX_BYTES:,} bytes; that is no config of a model")
-    return parse_document(data, str(path))
+        yield
+    except ConfigError as error:
+        raise error if str(path) in str(error) else ConfigError(f"{path}: {error}") from error
 
 
 def parse_document(data: bytes, name: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from gemsmith.config.document import read_document
+from gemsmith.config.document import blaming, read_document
 from gemsmith.config.fields import check, fields_from_json, fields_to_json
 from gemsmith.config.model import ModelConfig
 
@@ -36,7 +36,9 @@ class GenerationConfig:
     def load(cls, path: str | PathLike[str]) -> GenerationConfig:
         """Read `generation_config.json` (a file, or the folder that holds it)."""
         path = Path(path)
-        return cls.from_json(read_document(path / "generation_config.json" if path.is_dir() else path))
+        file = path / "generation_config.json" if path.is_dir() else path
+        with blaming(file):
+            return cls.from_json(read_document(file))
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> GenerationConfig:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from gemsmith.config.fields import check, fields_from_json, fields_to_json
+from gemsmith.config.fields import check, fields_from_json, fields_to_json, shown
 from gemsmith.errors import ConfigError
 
 NUM_MEL_BINS = 128  # of the log-mel front end; no key of config.json says it
@@ -183,10 +183,10 @@ class UnifiedAudioConfig(_Section):
         for twin in ("audio_samples_per_token", "hidden_size", "output_proj_dims"):
             if self.extra.get(twin, self.audio_embed_dim) != self.audio_embed_dim:
                 raise ConfigError(
-                    f"audio_config.{twin} is {self.extra[twin]!r} but audio_embed_dim is {self.audio_embed_dim}"
+                    f"audio_config.{twin} is {shown(self.extra[twin])} but audio_embed_dim is {self.audio_embed_dim}"
                 )
 
 
 def _check_activation(name: str, found: str, wanted: str) -> None:
     if found != wanted:
-        raise ConfigError(f"{name} is {found!r}; Gemma 4 uses {wanted!r}")
+        raise ConfigError(f"{name} is {shown(found)}; Gemma 4 uses {wanted!r}")

@@ -15,8 +15,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from gemsmith.config.document import read_document
-from gemsmith.config.fields import check, fields_from_json, plain, with_dtype
+from gemsmith.config.document import blaming, read_document
+from gemsmith.config.fields import check, fields_from_json, plain, shown, with_dtype
 from gemsmith.config.media import AudioConfig, UnifiedAudioConfig, UnifiedVisionConfig, VisionConfig
 from gemsmith.config.text import TextConfig
 from gemsmith.errors import ConfigError
@@ -65,7 +65,9 @@ class ModelConfig:
     def load(cls, path: str | PathLike[str]) -> ModelConfig:
         """Read `config.json` (a file, or the folder that holds it)."""
         path = Path(path)
-        return cls.from_json(read_document(path / "config.json" if path.is_dir() else path))
+        file = path / "config.json" if path.is_dir() else path
+        with blaming(file):
+            return cls.from_json(read_document(file))
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ModelConfig:
@@ -75,7 +77,7 @@ class ModelConfig:
         model_type = data.get("model_type")
         if not isinstance(model_type, str) or model_type not in ARCHITECTURES:
             raise ConfigError(
-                f"model_type is {model_type!r}, which is no Gemma 4 model; known are {', '.join(ARCHITECTURES)}"
+                f"model_type is {shown(model_type)}, which is no Gemma 4 model; known are {', '.join(ARCHITECTURES)}"
             )
         data = with_dtype(data)
         return cls._text_only(data) if model_type.endswith("_text") else cls._multimodal(data)
@@ -106,14 +108,14 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         if self.model_type not in ARCHITECTURES:
-            raise ConfigError(f"model_type is {self.model_type!r}; known are {', '.join(ARCHITECTURES)}")
+            raise ConfigError(f"model_type is {shown(self.model_type)}; known are {', '.join(ARCHITECTURES)}")
         if not self.architectures:
             object.__setattr__(self, "architectures", (ARCHITECTURES[self.model_type],))
         if self.is_text_only and (self.vision or self.audio):
             raise ConfigError(f"a {self.model_type} model has no vision or audio")
         wanted = self.model_type.removesuffix("_text") + "_text"
         if self.text.model_type != wanted:  # a section that does not say its type is of its model's
-            raise ConfigError(f"text_config.model_type is {self.text.model_type!r}, expected {wanted!r}")
+            raise ConfigError(f"text_config.model_type is {shown(self.text.model_type)}, expected {wanted!r}")
         for name in MEDIA_IDS:
             if getattr(self, name) is not None:
                 check(name, getattr(self, name), int, 0, 1 << 24)
@@ -162,6 +164,8 @@ def _one_name_for_eoa(data: dict[str, Any]) -> None:
     """The end-of-audio id has two names; when both are there they must agree."""
     ids = [data.pop(name) for name in ("eoa_token_id", "eoa_token_index") if data.get(name) is not None]
     if len(set(map(repr, ids))) > 1:
-        raise ConfigError(f"eoa_token_id is {ids[0]!r} but eoa_token_index is {ids[1]!r}; they name the same token")
+        raise ConfigError(
+            f"eoa_token_id is {shown(ids[0])} but eoa_token_index is {shown(ids[1])}; they name the same token"
+        )
     if ids:
         data["eoa_token_id"] = ids[0]

@@ -25,7 +25,10 @@ from gemsmith.engine.sampler import Sampler
 from gemsmith.engine.sampling import Sampling
 from gemsmith.errors import ContextLengthError, GemsmithError, ModelFileError, RequestError, UnsupportedMediaError
 from gemsmith.formats.checkpoint import Checkpoint, open_checkpoint
+from gemsmith.hub.fetch import fetched
 from gemsmith.hub.names import DEFAULT_TOKENIZER, resolve
+from gemsmith.runtime.plan import admitted_context
+from gemsmith.runtime.probe import total_memory
 from gemsmith.runtime.protocol import Run, Runtime
 from gemsmith.runtime.select import open_runtime
 from gemsmith.tokenizer import Tokenizer, load_tokenizer
@@ -206,14 +209,19 @@ def load(
 ) -> Model:
     """Load a model by embedded name ("pebble"), from a checkpoint folder, or a seeded stand-in ("tiny-random-e2b").
 
+    Names of the Hugging Face Hub ("e2b", "google/gemma-4-E2B-it@main") mean the copy in its cache; one that is not
+    there is fetched first, which is told on stderr (DownloadError, also where HF_HUB_OFFLINE=1 forbids it).
     `dtype` is "float32", "bfloat16" or "float16"; `max_context` in tokens, at most what the model was built for.
     Raises ModelNotFoundError, ModelFileError, MissingDependencyError, or GemsmithError for impossible settings.
     """
     found = resolve(source)
+    if found.kind in ("remote", "gguf"):
+        found = fetched(found, memory=total_memory())
     options: dict[str, Any] = {"backend": backend, "dtype": dtype, "device": device, "threads": threads}
     if found.kind == "random":
         config = preset(found.name)
-        limit = _context_limit(config, max_context)
+        _check_context(config, max_context)
+        limit = admitted_context(found.name, config.text, None, asked=max_context, dtype=dtype, device=device)
         runtime = open_runtime(config.text, None, **options)
         generation = GenerationConfig.default(config)
         return Model(found.name, config, runtime, load_tokenizer(DEFAULT_TOKENIZER), generation, limit)
@@ -221,17 +229,19 @@ def load(
         raise ModelFileError(f"{found.name} describes a model but holds no weights; give the folder of a checkpoint")
     assert found.path is not None
     checkpoint = open_checkpoint(found.path)
-    limit = _context_limit(checkpoint.config, max_context)
+    text = checkpoint.config.text
+    _check_context(checkpoint.config, max_context)
+    limit = admitted_context(found.name, text, checkpoint, asked=max_context, dtype=dtype, device=device)
     if message := template_warning(checkpoint.chat_template):
         warnings.warn(f"{found.name}: {message}", stacklevel=2)
     tokenizer = load_tokenizer(checkpoint.tokenizer_path) if checkpoint.tokenizer_path else None
-    if tokenizer is not None and tokenizer.vocab_size > checkpoint.config.text.vocab_size:
+    if tokenizer is not None and tokenizer.vocab_size > text.vocab_size:
         raise ModelFileError(
             f"the tokenizer of {found.name} has {tokenizer.vocab_size} tokens but the model's table only"
-            f" {checkpoint.config.text.vocab_size}; the files belong to different models"
+            f" {text.vocab_size}; the files belong to different models"
         )
     generation = _generation_config(checkpoint)
-    runtime = open_runtime(checkpoint.config.text, checkpoint, **options)
+    runtime = open_runtime(text, checkpoint, **options)
     return Model(found.name, checkpoint.config, runtime, tokenizer, generation, limit)
 
 
@@ -242,12 +252,9 @@ def _generation_config(checkpoint: Checkpoint) -> GenerationConfig:
     return GenerationConfig.default(checkpoint.config, base=checkpoint.chat_template is None)
 
 
-def _context_limit(config: ModelConfig, asked: int | None) -> int:
+def _check_context(config: ModelConfig, asked: int | None) -> None:
     most = config.text.max_position_embeddings
-    if asked is None:
-        return most
-    if isinstance(asked, bool) or not isinstance(asked, int) or not 1 <= asked <= most:
+    if asked is not None and (type(asked) is not int or not 1 <= asked <= most):
         raise GemsmithError(
             f"max_context must be from 1 to the {most} tokens this model was built for, found {shown(asked)}"
         )
-    return asked

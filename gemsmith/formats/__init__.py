@@ -1,7 +1,7 @@
 """Checkpoints in and out: files to lazy tensors under one table of names, and back.
 
     tensor.py       one tensor: name, shape, dtype, bytes
-    files.py        regular files opened once; files that appear whole
+    files.py        the small text files beside the weights
     header.py       the header of a safetensors file
     safetensors.py  one file, read and written
     shards.py       one file or several with an index

@@ -7,6 +7,7 @@ executed: no pickle is opened, `auto_map` (custom code) is ignored, the chat tem
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
@@ -21,6 +22,8 @@ from gemsmith.formats.head import check_head
 from gemsmith.formats.names import released_names
 from gemsmith.formats.shards import open_tensors
 from gemsmith.formats.tensor import FLOAT_DTYPES, TensorSource, TensorView
+
+ADAPTER = "adapter_config.json"  # PEFT's
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +62,9 @@ def open_checkpoint(path: str | PathLike[str]) -> Checkpoint:
     folder = path if path.is_dir() else path.parent
     if not path.exists():
         raise ModelFileError(f"{path} does not exist; give a folder with config.json and safetensors weights")
+    _refuse_adapter(path, folder)
     tensors = open_tensors(path)  # first: a folder of pickles should hear about those
-    config = ModelConfig.from_json(read_json_object(folder / "config.json"))
+    config = ModelConfig.load(folder / "config.json")
     names = released_names(tensors, str(path))
     for dead in dead_tensors(config.text):
         names.pop(dead, None)
@@ -95,6 +99,18 @@ def check_tensors(tensors: Mapping[str, TensorSource], config: ModelConfig, sour
                 f"tensor {name} of {source} is {tensor.dtype}; gemsmith reads {', '.join(FLOAT_DTYPES)} here: get the"
                 " unquantised checkpoint"
             )
+
+
+def _refuse_adapter(path: Path, folder: Path) -> None:
+    """An adapter alone is no model; beside one, whoever reads the folder should know that it is left out."""
+    if not (folder / ADAPTER).exists():
+        return
+    if not (folder / "config.json").exists():
+        raise ModelFileError(
+            f"{path} is an adapter ({ADAPTER}), a change to a model and not one itself; gemsmith applies none yet:"
+            " merge it into its base model (PEFT: merge_and_unload) and give the merged folder"
+        )
+    warnings.warn(f"{path} has an adapter beside the model ({ADAPTER}); it is not applied", stacklevel=3)
 
 
 def _optional_json(path: Path) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from os import PathLike
 from pathlib import Path
 
 from gemsmith.errors import TensorFileError
-from gemsmith.formats.files import atomic_file, mapped_file
+from gemsmith.files import atomic_file, mapped_file
 from gemsmith.formats.header import Entry, check_name, header_bytes, parse_header
 from gemsmith.formats.tensor import ITEM_BYTES, TensorSource, TensorView, tensor_bytes
 

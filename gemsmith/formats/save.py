@@ -18,8 +18,8 @@ from typing import Any
 from gemsmith.config.model import ModelConfig
 from gemsmith.config.tensors import EMBEDDING
 from gemsmith.errors import ModelFileError
+from gemsmith.files import sync_folder, umask, write_json, write_text
 from gemsmith.formats.checkpoint import check_tensors
-from gemsmith.formats.files import sync_folder, umask, write_json, write_text
 from gemsmith.formats.names import text_only_name
 from gemsmith.formats.shards import is_weight_file, write_sharded
 from gemsmith.formats.tensor import TensorSource

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from gemsmith.errors import ModelFileError, TensorFileError
-from gemsmith.formats.files import read_json_object, write_json
+from gemsmith.files import write_json
+from gemsmith.formats.files import read_json_object
 from gemsmith.formats.header import check_name
 from gemsmith.formats.safetensors import TensorFile, write_tensors
 from gemsmith.formats.tensor import TensorSource, TensorView, tensor_bytes

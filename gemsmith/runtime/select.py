@@ -31,7 +31,13 @@ def open_runtime(
     if threads is not None and (type(threads) is not int or not 1 <= threads <= 1024):
         raise GemsmithError(f"threads must be a whole number from 1 to 1024, found {shown(threads)}")
     try:
-        from gemsmith.runtime.torch import TorchRuntime, load_text_model, make_random_text_model, set_threads
+        from gemsmith.runtime.torch import (
+            TorchRuntime,
+            files_under,
+            load_text_model,
+            make_random_text_model,
+            set_threads,
+        )
     except ModuleNotFoundError as missing:
         if missing.name != "torch":
             raise
@@ -40,4 +46,5 @@ def open_runtime(
         set_threads(threads)
     if tensors is None:
         return TorchRuntime(make_random_text_model(text, dtype=dtype, device=device))
-    return TorchRuntime(load_text_model(text, tensors, dtype=dtype, device=device))
+    model = load_text_model(text, tensors, dtype=dtype, device=device)
+    return TorchRuntime(model, files_under(model, tensors))

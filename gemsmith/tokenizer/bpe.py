@@ -109,14 +109,14 @@ def word_pattern(tokens: Iterable[str]) -> re.Pattern[str] | None:
     tokens = list(tokens)
     if any("\n" in token and token.strip("\n") for token in tokens):
         return None
-    crossings = {
-        f"(?<={re.escape(token[: at + 1])})(?={re.escape(token[at + 1 :])}){SPACE}+"
-        for token in tokens
-        if SPACE in token[1:]
-        for at in range(len(token) - 1)
-        if token[at] != SPACE and token[at + 1] == SPACE
-    }
-    if len(crossings) > MAX_CROSSINGS:
-        return None
+    crossings: set[str] = set()
+    for token in (token for token in tokens if SPACE in token[1:]):
+        crossings |= {
+            f"(?<={re.escape(token[: at + 1])})(?={re.escape(token[at + 1 :])}){SPACE}+"
+            for at in range(len(token) - 1)
+            if token[at] != SPACE and token[at + 1] == SPACE
+        }
+        if len(crossings) > MAX_CROSSINGS:
+            return None
     letters = "|".join([rf"[^{SPACE}\n]++", *sorted(crossings)])
     return re.compile(rf"\n+|{SPACE}*+(?:{letters})++|{SPACE}+")

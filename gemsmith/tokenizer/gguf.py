@@ -1,19 +1,23 @@
 """The metadata of a GGUF file: its key/value pairs, and nothing that follows them.
 
 It does not read tensors, nor give the keys a meaning. Every count and length a file claims is held against the bytes
-that are left before anything is allocated, so that a lying file costs an error message and no memory.
+that are left, and against what a model has at most, before anything is allocated: a lying file costs an error message
+and no memory.
 Layout: the GGUF specification, github.com/ggml-org/ggml, docs/gguf.md (versions 2 and 3, little-endian).
 """
 
 from __future__ import annotations
 
-import mmap
 import struct
 from pathlib import Path
+from reprlib import repr as shown  # short, however long a hostile text is
 from typing import Any, NoReturn
 
 from gemsmith.errors import TokenizerError
+from gemsmith.files import mapped_file
 
+MAX_BYTES = 1 << 27  # of metadata; Gemma 4's are 15 MB
+MAX_ELEMENTS = 1 << 22  # of all arrays together; Gemma 4's have 1.3 million
 MAGIC = b"GGUF"
 STRING, ARRAY = 8, 9
 SCALARS = {
@@ -34,19 +38,18 @@ LENGTH = struct.Struct("<Q")  # of a string, in bytes; of an array, in elements
 
 def read_metadata(path: Path) -> dict[str, Any]:
     """All key/value pairs of the GGUF file at `path`, in the file's order; arrays become lists."""
-    with open(path, "rb") as file:
-        if file.read(len(MAGIC)) != MAGIC:
-            raise TokenizerError(f"{path} is not a GGUF file: it does not begin with {MAGIC.decode()}")
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return _Reader(path, data).metadata()
+    data = mapped_file(path, TokenizerError)
+    if data[: len(MAGIC)] != MAGIC:
+        raise TokenizerError(f"{path} is not a GGUF file: it does not begin with {MAGIC.decode()}")
+    return _Reader(path, data).metadata()
 
 
 class _Reader:
     """A cursor `at` into the bytes of a file, which refuses to step past their end."""
 
-    def __init__(self, path: Path, data: mmap.mmap):
-        self.path, self.data, self.end = path, data, len(data)
-        self.at = len(MAGIC)
+    def __init__(self, path: Path, data: memoryview):
+        self.path, self.data, self.end = path, data, min(len(data), MAX_BYTES)
+        self.at, self.elements = len(MAGIC), 0
 
     def metadata(self) -> dict[str, Any]:
         version = self.scalar(4, "the version")
@@ -57,19 +60,20 @@ class _Reader:
         for _ in range(self.scalar(10, "the number of keys")):
             key = self.strings(1, "a key")[0]
             if key in values:
-                self.fail(f"gives the key {key!r} twice")
+                self.fail(f"gives the key {shown(key)} twice")
             values[key] = self.value(key)
         return values
 
     def value(self, key: str) -> Any:
-        kind = self.scalar(4, f"the type of {key!r}")
+        what = shown(key)
+        kind = self.scalar(4, f"the type of {what}")
         if kind == STRING:
-            return self.strings(1, f"{key!r}")[0]
+            return self.strings(1, what)[0]
         if kind != ARRAY:
-            return self.scalar(kind, f"{key!r}")
-        kind = self.scalar(4, f"the element type of {key!r}")
-        count = self.scalar(10, f"the length of {key!r}")
-        return self.strings(count, f"{key!r}") if kind == STRING else self.scalars(kind, count, f"{key!r}")
+            return self.scalar(kind, what)
+        kind = self.scalar(4, f"the element type of {what}")
+        count = self.scalar(10, f"the length of {what}")
+        return self.strings(count, what) if kind == STRING else self.scalars(kind, count, what)
 
     def scalar(self, kind: int, what: str) -> Any:
         return self.scalars(kind, 1, what)[0]
@@ -79,6 +83,7 @@ class _Reader:
             self.fail(f"has the unknown type {kind} for {what}")
         size = struct.calcsize("<" + SCALARS[kind])
         self.need(count * size, what)
+        self.count(count, what)
         numbers = struct.unpack_from(f"<{count}{SCALARS[kind]}", self.data, self.at)
         self.at += count * size
         return list(numbers)
@@ -86,6 +91,7 @@ class _Reader:
     def strings(self, count: int, what: str) -> list[str]:
         """`count` strings, each its length and its bytes; this loop is much of the time a vocabulary takes."""
         self.need(count * LENGTH.size, what)
+        self.count(count, what)
         data, at, end, length_at = self.data, self.at, self.end, LENGTH.unpack_from
         found: list[str] = []
         try:
@@ -104,7 +110,12 @@ class _Reader:
 
     def need(self, size: int, what: str) -> None:
         if size > self.end - self.at:
-            self.fail(f"is {self.end} bytes, but {what} at byte {self.at} claims at least {size} more")
+            self.fail(f"has {self.end} bytes to read, but {what} at byte {self.at} claims at least {size} more")
+
+    def count(self, elements: int, what: str) -> None:
+        self.elements += elements
+        if self.elements > MAX_ELEMENTS:
+            self.fail(f"lists more than {MAX_ELEMENTS:,} values up to {what}, which no model does")
 
     def fail(self, problem: str) -> NoReturn:
         raise TokenizerError(f"{self.path} cannot be read as GGUF: it {problem}. Download the file again")

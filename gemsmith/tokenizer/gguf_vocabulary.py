@@ -8,6 +8,7 @@ LLAMA_VOCAB_PRE_TYPE_GEMMA4.
 from __future__ import annotations
 
 from pathlib import Path
+from reprlib import repr as shown  # short, however large the value
 from typing import Any
 
 from gemsmith.errors import TokenizerError
@@ -22,7 +23,7 @@ def read(path: Path) -> Vocabulary:
     metadata = read_metadata(path)
     model = metadata.get("tokenizer.ggml.model")
     if model != "gemma4":
-        raise TokenizerError(f"{path} has the tokenizer model {model!r}, not 'gemma4'; is it a Gemma 4 model?")
+        raise TokenizerError(f"{path} has the tokenizer model {shown(model)}, not 'gemma4'; is it a Gemma 4 model?")
     tokens = _strings(path, metadata, "tokenizer.ggml.tokens")
     merges = _strings(path, metadata, "tokenizer.ggml.merges")
     types = metadata.get("tokenizer.ggml.token_type", [NORMAL] * len(tokens))

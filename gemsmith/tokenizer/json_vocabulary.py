@@ -14,11 +14,13 @@ from reprlib import repr as shown  # short, however large or deep the value
 from typing import Any, NoReturn
 
 from gemsmith.errors import TokenizerError
+from gemsmith.files import read_bytes
 from gemsmith.tokenizer.bpe import SPACE
 from gemsmith.tokenizer.control import CONTROL_TEXTS
-from gemsmith.tokenizer.vocabulary import Vocabulary
+from gemsmith.tokenizer.vocabulary import MAX_TOKENS, Vocabulary
 
-MAX_BYTES = 1 << 28  # Gemma's own is 32 MB
+MAX_BYTES = 1 << 26  # Gemma's own is 32 MB
+MAX_VALUES = 1 << 22  # … of 1.8 million commas and brackets: what bounds the memory that reading it takes
 NORMALIZER = {"type": "Replace", "pattern": {"String": " "}, "content": SPACE}
 PRE_TOKENIZER = {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False}
 DECODER = {
@@ -88,12 +90,15 @@ class _Reader:
 
     def vocabulary(self) -> Vocabulary:
         self._check_pipeline()
-        ids = {text: self._id(id, text) for text, id in self._object(self.model.get("vocab"), "model.vocab").items()}
+        vocab = self._object(self.model.get("vocab"), "model.vocab")
+        if len(vocab) > MAX_TOKENS:
+            self._fail(f"has {len(vocab):,} tokens, where gemsmith takes {MAX_TOKENS:,}")
+        ids = {text: self._id(id, text) for text, id in vocab.items()}
         added = [self._object(item, "an entry of added_tokens") for item in self._list(self.file, "added_tokens")]
         for item in added:
             text = self._text(item.get("content"), "the content of an added token")
             if ids.setdefault(text, self._id(item.get("id"), text)) != item["id"]:
-                self._fail(f"gives {text!r} the ids {ids[text]} and {item['id']}")
+                self._fail(f"gives {shown(text)} the ids {ids[text]} and {item['id']}")
         ordinary = [item for item in added if not self._flag(item, "special")]
         return Vocabulary(
             source=str(self.path),
@@ -106,11 +111,11 @@ class _Reader:
         )
 
     def _load(self) -> dict[str, Any]:
-        size = self.path.stat().st_size
-        if size > MAX_BYTES:
-            self._fail(f"is {size} bytes, more than the {MAX_BYTES} a tokenizer may have")
+        data = read_bytes(self.path, MAX_BYTES, TokenizerError)
+        if sum(map(data.count, (b",", b"[", b"{"))) > MAX_VALUES:
+            self._fail(f"holds more than {MAX_VALUES:,} values")
         try:
-            return self._object(json.loads(self.path.read_bytes()), "the file")
+            return self._object(json.loads(data, object_pairs_hook=_unique), "the file")
         except RecursionError:
             self._fail("is nested too deeply")
         except ValueError as error:  # malformed JSON or malformed UTF-8
@@ -136,7 +141,7 @@ class _Reader:
         texts = {id: text for text, id in ids.items()}
         if len(texts) != len(ids):
             twice = next(text for text, id in ids.items() if texts[id] != text)
-            self._fail(f"gives the id {ids[twice]} to both {twice!r} and {texts[ids[twice]]!r}")
+            self._fail(f"gives the id {ids[twice]} to both {shown(twice)} and {shown(texts[ids[twice]])}")
         if texts and max(texts) >= len(texts):
             self._fail(f"has the id {max(texts)} among {len(texts)} tokens; ids must be 0 to {len(texts) - 1}")
         try:
@@ -149,7 +154,7 @@ class _Reader:
         for item in (items := list(items)):
             for name in PLACES:
                 if self._flag(item, name):
-                    self._not_gemma(f"{name} of the added token {item['content']!r}", True, False)
+                    self._not_gemma(f"{name} of the added token {shown(item['content'])}", True, False)
         return {item["content"]: item["id"] for item in items}
 
     def _merge(self, merge: Any) -> str:
@@ -162,7 +167,7 @@ class _Reader:
 
     def _id(self, id: Any, text: str) -> int:
         if type(id) is not int or id < 0:
-            self._fail(f"gives {text!r} the id {shown(id)}, which is not a whole number from 0 up")
+            self._fail(f"gives {shown(text)} the id {shown(id)}, which is not a whole number from 0 up")
         return id
 
     def _text(self, value: Any, what: str) -> str:
@@ -194,3 +199,10 @@ class _Reader:
         raise TokenizerError(
             f"{self.path} cannot be used: it {problem}. Use the tokenizer.json of a Gemma 4 checkpoint"
         )
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object's pairs; a key that stands twice would be one thing to us and perhaps another to the next reader."""
+    if len(out := dict(pairs)) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return out

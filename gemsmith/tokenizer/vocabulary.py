@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from reprlib import repr as shown  # short, however long a hostile text is
 
 from gemsmith.errors import TokenizerError
+
+MAX_TOKENS = 1 << 19  # Gemma's vocabulary has 262,144
+MAX_TOKEN_CHARS = 512  # its longest token has 31 characters
+MAX_WHOLE = 2048  # tokens found whole in a text, which Gemma has seven of: each slows the reading of every text
+MAX_WHOLE_CHARS = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -22,11 +28,12 @@ class Vocabulary:
 
 
 def token_ids(vocabulary: Vocabulary) -> dict[str, int]:
-    """Ids by text; no text may stand twice."""
+    """Ids by text; no text may stand twice, and none be a flood."""
+    _check_sizes(vocabulary)
     ids = {text: id for id, text in enumerate(vocabulary.tokens)}
     if len(ids) != len(vocabulary.tokens):
         twice = next(text for id, text in enumerate(vocabulary.tokens) if ids[text] != id)
-        raise TokenizerError(f"{vocabulary.source} has the token {twice!r} twice; {_ADVICE}")
+        raise TokenizerError(f"{vocabulary.source} has the token {shown(twice)} twice; {_ADVICE}")
     return ids
 
 
@@ -43,10 +50,23 @@ def merge_ranks(vocabulary: Vocabulary, ids: Mapping[str, int], control: Mapping
         for part in (left, right, left + right):
             if part not in ids and part not in control:
                 raise TokenizerError(
-                    f"{vocabulary.source} has the merge {merge!r}, but its vocabulary lacks {part!r}; {_ADVICE}"
+                    f"{vocabulary.source} has the merge {shown(merge)}, but its vocabulary lacks {shown(part)}; {_ADVICE}"
                 )
         del ranks[merge]
     return ranks
+
+
+def _check_sizes(vocabulary: Vocabulary) -> None:
+    """Bounds on what `Tokenizer` builds from these texts: patterns and tables that grow faster than the file."""
+    whole = [*vocabulary.whole, *vocabulary.whole_normalized]
+    for what, found, limit in (
+        ("tokens", len(vocabulary.tokens), MAX_TOKENS),
+        ("characters in one token", max(map(len, vocabulary.tokens), default=0), MAX_TOKEN_CHARS),
+        ("tokens to be found whole", len(whole), MAX_WHOLE),
+        ("characters of tokens to be found whole", sum(map(len, whole)), MAX_WHOLE_CHARS),
+    ):
+        if found > limit:
+            raise TokenizerError(f"{vocabulary.source} has {found:,} {what}, where gemsmith takes {limit:,}; {_ADVICE}")
 
 
 def _leads_from_and_to(ids: Mapping[str, int], merge: str) -> bool:

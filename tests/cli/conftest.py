@@ -6,19 +6,33 @@ import io
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import gemsmith.engine
-from gemsmith.chat.values import Event, Message, Text, Thought, Usage
+from gemsmith.chat.values import Event, Message, Prompt, Text, Thought, Usage
 from gemsmith.cli.main import main
+
+
+class Letters:
+    """A tokenizer whose tokens are letters."""
+
+    def encode(self, text: str) -> list[int]:
+        return [ord(letter) for letter in text]
 
 
 @dataclass
 class FakeModel:
     """Answers with the number of turns it was shown and the last one's text; notes what it was asked."""
 
+    name = "fake"
+    max_context = 1000
+    tokenizer = Letters()
+    generation = SimpleNamespace(do_sample=True)
+    config = SimpleNamespace(text=SimpleNamespace(max_position_embeddings=4000))
     answer: Callable[[Sequence[Message]], Iterator[Event]] | None = None
     loaded: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     asked: list[tuple[tuple[Message, ...], dict[str, Any]]] = field(default_factory=list)
@@ -33,6 +47,10 @@ class FakeModel:
             return self.answer(messages)
         return reply(f"{len(messages)}: ", messages[-1].text, thought="hm" if options["think"] else "")
 
+    def render(self, messages: Sequence[Message], **options: Any) -> Prompt:
+        """A token a letter."""
+        return Prompt(tuple(self.tokenizer.encode("".join(message.text for message in messages))))
+
     def stream_complete(self, text: str, **options: Any) -> Iterator[str]:
         self.asked.append(((Message("user", (Text(text),)),), options))
         yield from (" there", " was")
@@ -46,6 +64,13 @@ def reply(*pieces: str, thought: str = "", finish_reason: Any = "stop") -> Itera
         yield Event("text", piece)
     parts = (Thought(thought),) * bool(thought) + (Text("".join(pieces)),)
     yield Event("done", message=Message("assistant", parts, Usage(1, 1), finish_reason))
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """No test reads or writes what belongs to whoever runs it."""
+    monkeypatch.setenv("GEMSMITH_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
 
 
 @pytest.fixture

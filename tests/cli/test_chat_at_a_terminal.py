@@ -16,10 +16,14 @@ import pytest
 PROGRAM = """
 import sys, time
 import gemsmith.engine
-from gemsmith.chat.values import Event, Message, Text
+from types import SimpleNamespace
+from gemsmith.chat.values import Event, Message, Prompt, Text
 from gemsmith.cli.main import main
 
 class Model:
+    name, max_context, generation = "fake", 1000, SimpleNamespace(do_sample=True)
+    def render(self, messages, **options):
+        return Prompt(tuple(range(len(messages))))
     def stream(self, messages, **options):
         if messages[-1].text == "slow":
             yield Event("text", "I begin")
@@ -27,7 +31,7 @@ class Model:
                 time.sleep(0.01)
         text = f"seen {len(messages)} of {messages[0].text}"
         yield Event("text", text)
-        yield Event("done", message=Message("assistant", (Text(text),)))
+        yield Event("done", message=Message("assistant", (Text(text),), None, "stop"))
 
 gemsmith.engine.load = lambda source, **options: Model()
 sys.exit(main(["run", "fake"]))
@@ -117,7 +121,7 @@ def test_a_conversation(terminal):
     terminal.type("three\n")
     terminal.wait_for("seen 1 of three")
     terminal.type("/help\n")
-    terminal.wait_for("/clear   forget")
+    terminal.wait_for("/clear              forget")
     terminal.type("/nonsense\n")
     terminal.wait_for("no command /nonsense")
     terminal.type("/bye\n")

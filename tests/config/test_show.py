@@ -77,7 +77,7 @@ def test_an_unknown_source_lists_the_known(capsys: pytest.CaptureFixture[str], s
 
 def test_a_folder_without_a_config_says_so(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["show", str(tmp_path)]) == 1
-    assert "config.json cannot be read" in capsys.readouterr().err
+    assert "config.json: No such file" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")

@@ -75,7 +75,7 @@ def test_a_view_is_no_copy_and_outlives_its_file(tmp_path: Path):
     path = tmp_path / "x.safetensors"
     safetensors.torch.save_file({"a": torch.arange(4.0)}, path)
     view = TensorFile(path)["a"]
-    assert view.buffer.readonly and type(view.buffer.obj) is mmap.mmap
+    assert view.buffer.readonly and isinstance(view.buffer.obj, mmap.mmap)
     path.unlink()
     assert view.numpy().tolist() == [0, 1, 2, 3] and view.nbytes == 16
 

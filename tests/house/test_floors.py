@@ -27,7 +27,7 @@ FLOORS = {
     **dict.fromkeys(("cache", "quant", "chat"), 3),
     **dict.fromkeys(("tokenizer", "media", "ops", "hub"), 2),
     **dict.fromkeys(("config", "kernels"), 1),
-    **dict.fromkeys(("errors", "version"), 0),
+    **dict.fromkeys(("errors", "files", "version"), 0),
 }
 
 # third-party package -> rooms that may import it (a path's beginning); what is not listed is imported nowhere
@@ -50,7 +50,7 @@ THIRD_PARTY = {
 }
 
 # `config` is data and `errors` are words: the standard library is enough
-STANDARD_LIBRARY_ONLY = ("config", "errors", "version")
+STANDARD_LIBRARY_ONLY = ("config", "errors", "files", "version")
 
 CODE_FROM_DATA = {"pickle", "cPickle", "dill", "marshal", "shelve", "joblib", "cloudpickle"}
 
@@ -190,7 +190,7 @@ def test_help_loads_nothing_heavy() -> None:
     assert not loaded_by("from gemsmith.cli.main import main; main(['--help'])") & HEAVY
 
 
-@pytest.mark.parametrize("command", ["run", "show", "eval"])
+@pytest.mark.parametrize("command", ["run", "show", "doctor", "eval"])
 def test_help_of_a_command_loads_nothing_heavy(command: str) -> None:
     assert not loaded_by(f"from gemsmith.cli.main import main; main(['{command}', '--help'])") & HEAVY
 

@@ -17,6 +17,7 @@ def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "data" / "pebble").mkdir(parents=True)
     (tmp_path / "data" / "pebble" / "config.json").write_text("{}")
     monkeypatch.setattr(names, "_DATA", tmp_path / "data")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     return tmp_path / "data"
 
@@ -63,8 +64,6 @@ def test_a_random_model(embedded: Path):
 @pytest.mark.parametrize(
     "name",
     [
-        "e2b",
-        "google/gemma-4-E2B-it",
         "",
         "../nowhere",
         "a\0b",
@@ -76,16 +75,71 @@ def test_a_random_model(embedded: Path):
     ],
 )
 def test_a_name_that_leads_nowhere_says_what_would(embedded: Path, name: str):
-    with pytest.raises(ModelNotFoundError, match=r"known names are pebble, tiny-random.*not built yet") as caught:
+    with pytest.raises(ModelNotFoundError, match=r"known names are pebble, e2b, .*tiny-random-e2b, or give") as caught:
         resolve(name)
     assert str(caught.value).isprintable() and len(str(caught.value)) < 600
 
 
-def test_a_preset_without_weights_is_told_from_a_name_nobody_knows(embedded: Path):
-    with pytest.raises(ModelNotFoundError, match="only the config of e2b is here"):
-        resolve("e2b")
-    with pytest.raises(ModelNotFoundError, match="no model 'e2c'"):
-        resolve("e2c")
+@pytest.mark.parametrize(
+    "name, repo",
+    [
+        ("e2b", "google/gemma-4-E2B-it"),
+        ("E4B", "google/gemma-4-E4B-it"),
+        ("12b-it", "google/gemma-4-12B-it"),
+        ("26b", "google/gemma-4-26B-A4B-it"),
+        ("26b-a4b", "google/gemma-4-26B-A4B-it"),
+        ("31b-base", "google/gemma-4-31B"),
+        ("google/gemma-4-e2b-IT", "google/gemma-4-E2B-it"),
+        ("someone/else", "someone/else"),
+        ("google/gemma-4-E2B@refs/pr/1", "google/gemma-4-E2B@refs/pr/1"),
+        ("google/gemma-4-E2B@3e22461f", "google/gemma-4-E2B@3e22461f"),
+        ("https://huggingface.co/google/gemma-4-E2B/tree/main", "google/gemma-4-E2B@main"),
+        ("hf.co/org/x-GGUF:UD-Q4_K_XL", "org/x-GGUF:UD-Q4_K_XL"),
+        ("gemma4", "google/gemma-4-E4B-it"),
+        ("gemma4:latest", "google/gemma-4-E4B-it"),
+        ("Gemma4:E2B", "google/gemma-4-E2B-it"),
+        ("gemma4:26b", "google/gemma-4-26B-A4B-it"),
+        ("gemma4:31b-it-bf16", "google/gemma-4-31B-it"),
+        ("gemma4:e2b-it-q4_K_M", "ggml-org/gemma-4-E2B-it-GGUF:Q4_K_M"),
+        ("gemma4:26b-a4b-it-q8_0", "ggml-org/gemma-4-26B-A4B-it-GGUF:Q8_0"),
+        ("gemma4:e4b-it-qat", "google/gemma-4-E4B-it-qat-q4_0-gguf:Q4_0"),
+    ],
+)
+def test_a_name_of_the_hub(embedded: Path, name: str, repo: str):
+    found = resolve(name)
+    assert (found.kind, found.name, str(found.wanted)) == ("remote", name, repo)
+
+
+@pytest.mark.parametrize(
+    "name, said",
+    [
+        ("e2c", "no model 'e2c'; did you mean 'e2b'?"),
+        ("peble", "did you mean 'pebble'?"),
+        ("gemma4:e2bb", "did you mean 'gemma4:e2b'?"),
+        ("gemma4:huge", "there are gemma4:e2b, gemma4:e4b"),
+        ("gemma4:e2b-mlx", "cannot read yet; for the same model unquantised: gemma4:e2b"),
+        ("gemma4:e2b-mxfp8", "cannot read yet"),
+        ("a/b/c", "no file or folder 'a/b/c'"),
+        ("models/x.gguf", "no file or folder 'models/x.gguf'"),
+        ("../../etc/passwd", "no file or folder"),
+        ("google/../x", "no file or folder"),
+        ("a--b/c", "no file or folder"),
+    ],
+)
+def test_a_name_that_is_nearly_one(embedded: Path, name: str, said: str):
+    with pytest.raises(ModelNotFoundError) as caught:
+        resolve(name)
+    assert said in str(caught.value)
+
+
+def test_a_folder_wins_over_a_repository_of_that_name(embedded: Path):
+    Path("google/gemma-4-E2B-it").mkdir(parents=True)
+    assert resolve("google/gemma-4-E2B-it").kind == "checkpoint"
+
+
+def test_a_gguf_file(tmp_path: Path):
+    (tmp_path / "x.gguf").write_bytes(b"GGUF")
+    assert resolve(tmp_path / "x.gguf") == Resolved("gguf", str(tmp_path / "x.gguf"), tmp_path / "x.gguf")
 
 
 def test_a_file_of_another_kind(tmp_path: Path):

@@ -1,6 +1,6 @@
 """The reference runtime: the torch model behind the runtime protocol. Plain, exact, and the oracle of the others."""
 
 from gemsmith.runtime.torch.engine import TorchRuntime, set_threads
-from gemsmith.runtime.torch.weights import load_text_model, make_random_text_model
+from gemsmith.runtime.torch.weights import files_under, load_text_model, make_random_text_model
 
-__all__ = ["TorchRuntime", "load_text_model", "make_random_text_model", "set_threads"]
+__all__ = ["TorchRuntime", "files_under", "load_text_model", "make_random_text_model", "set_threads"]

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from gemsmith.cache.dense import DenseCache
+from gemsmith.files import MappedFile
 from gemsmith.model.text import TextModel
 from gemsmith.runtime.protocol import Run
 
@@ -23,13 +24,14 @@ CHUNK = 512  # prompt tokens per forward pass: bounds the masks and scores that 
 class TorchRows:
     """Hidden states of the wanted rows; logits are made from them when asked."""
 
-    def __init__(self, model: TextModel, hidden_RD: Tensor):
-        self._model, self._hidden_RD = model, hidden_RD
+    def __init__(self, runtime: TorchRuntime, hidden_RD: Tensor):
+        self._runtime, self._hidden_RD = runtime, hidden_RD
 
     @cached_property
     def _logits_RV(self) -> Tensor:
+        self._runtime.check_files()
         with torch.inference_mode():
-            return self._model.logits(self._hidden_RD[None])[0]
+            return self._runtime.model.logits(self._hidden_RD[None])[0]
 
     @property
     def token_ids(self) -> np.ndarray:
@@ -56,8 +58,9 @@ class TorchRuntime:
 
     name = "torch"
 
-    def __init__(self, model: TextModel):
-        self._model = model.eval()
+    def __init__(self, model: TextModel, files: Sequence[MappedFile] = ()):
+        """`files` are those whose pages the weights are (see `weights.files_under`)."""
+        self.model, self._files = model.eval(), files
         weight = model.embed_tokens.weight
         self._device, self._dtype = weight.device, weight.dtype
         self._caches: dict[int, DenseCache] = {}
@@ -65,7 +68,7 @@ class TorchRuntime:
 
     def new(self) -> int:
         handle = next(self._handles)
-        self._caches[handle] = DenseCache(self._model.text, dtype=self._dtype, device=self._device)
+        self._caches[handle] = DenseCache(self.model.text, dtype=self._dtype, device=self._device)
         return handle
 
     def fork(self, sequence: int) -> int:
@@ -88,7 +91,12 @@ class TorchRuntime:
 
     def step(self, batch: Sequence[Run]) -> TorchRows:
         with torch.inference_mode():
-            return TorchRows(self._model, torch.cat([self._run(run) for run in batch]))
+            return TorchRows(self, torch.cat([self._run(run) for run in batch]))
+
+    def check_files(self) -> None:
+        """ModelFileError if a file that the model runs from was changed. One changed during a pass still ends us."""
+        for file in self._files:
+            file.check()
 
     def _run(self, run: Run) -> Tensor:
         """Wanted hidden rows [R, D] of one run, its tokens taken in chunks."""
@@ -97,9 +105,10 @@ class TorchRuntime:
         rows = sorted(set(run.wanted))
         parts = []
         for start in range(0, len(run.ids), CHUNK):
+            self.check_files()
             chunk = self._tensor(run.ids[start : start + CHUNK])
             wanted = self._tensor([i - start for i in rows if start <= i < start + CHUNK])
-            parts.append(self._model.hidden(chunk, self._caches[run.sequence], wanted_BR=wanted)[0])
+            parts.append(self.model.hidden(chunk, self._caches[run.sequence], wanted_BR=wanted)[0])
         hidden_RD = torch.cat(parts)
         return hidden_RD if list(run.wanted) == rows else hidden_RD[[rows.index(i) for i in run.wanted]]
 

@@ -9,10 +9,12 @@ from torch import nn
 
 from gemsmith.config import TextConfig
 from gemsmith.errors import GemsmithError
+from gemsmith.files import MappedFile
 from gemsmith.formats.tensor import TensorView
 from gemsmith.model.init import random_text_model
 from gemsmith.model.text import TextModel
 from gemsmith.ops import buffers
+from gemsmith.runtime.probe import available_memory
 
 PREFIX = "model.language_model."
 DEVICES = ("cpu", "cuda", "mps", "xpu")
@@ -44,6 +46,17 @@ def make_random_text_model(
     return _frozen(model.to(target, choose_dtype(dtype, target, sum(p.numel() for p in model.parameters()), text)))
 
 
+def files_under(model: TextModel, tensors: Mapping[str, TensorView]) -> tuple[MappedFile, ...]:
+    """The files whose own pages the model computes with: cut or rewritten, they would take it down."""
+    files = {}
+    for name, parameter in model.state_dict().items():
+        view = tensors[PREFIX + name]
+        file, pages = view.buffer.obj, buffers.from_buffer(view.buffer, view.dtype, view.shape)
+        if isinstance(file, MappedFile) and parameter.data_ptr() == pages.data_ptr():
+            files[id(file)] = file
+    return tuple(files.values())
+
+
 def choose_device(device: str | None) -> torch.device:
     """The device asked for, else a GPU if torch sees one, else the processor."""
     if device is not None and str(device).partition(":")[0] not in DEVICES:
@@ -56,6 +69,14 @@ def choose_device(device: str | None) -> torch.device:
             f"device {device!r} cannot be used by this torch ({torch.__version__}): {str(error).splitlines()[0]}"
         ) from error
     return chosen
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that a model on an accelerator can still take; one that shares the processor's memory has that."""
+    if device.type in ("cuda", "xpu"):
+        free: int = getattr(torch, device.type).mem_get_info(device)[0]
+        return free
+    return available_memory()
 
 
 def choose_dtype(dtype: str | None, device: torch.device, num_parameters: int, text: TextConfig) -> torch.dtype:

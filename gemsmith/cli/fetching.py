@@ -1,0 +1,133 @@
+"""Models that a command needs and that are not here: fetched with a bar on a terminal, in plain lines elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from gemsmith.cli.output import MANNER, colours, note, write
+from gemsmith.hub.report import Lines, Plan, Report, Silent, done_line, duration, of, plan_lines, size
+
+NAME_WIDTH = 32
+
+
+def ensure_here(model: str) -> None:
+    """Fetch the model that a command is about to load, if it is to come from the Hub; say so first, with its size.
+
+    Raises DownloadError where nothing may be fetched. A name that leads nowhere is for `gemsmith.load` to refuse.
+    """
+    from gemsmith.errors import ModelNotFoundError
+    from gemsmith.hub.connection import offline_error
+    from gemsmith.hub.fetch import fetched, refuse_gguf
+    from gemsmith.hub.names import resolve
+    from gemsmith.hub.places import offline
+    from gemsmith.runtime.probe import total_memory
+
+    try:
+        found = resolve(model)
+    except ModelNotFoundError:
+        return
+    if found.kind != "remote":
+        return
+    refuse_gguf(found)
+    if offline():
+        raise offline_error(model)
+    with reporting() as report:
+        note(f"{model} is not on this machine yet")
+        fetched(found, memory=total_memory(), report=report)
+
+
+@contextmanager
+def reporting(quiet: bool = False) -> Iterator[Report]:
+    """Whom to tell what happens; Ctrl-C in here says that nothing is lost."""
+    at_terminal = sys.stderr.isatty() and not quiet
+    report: Any = Silent() if quiet else Bar() if at_terminal and can_move() else Lines()
+    try:
+        yield report
+    except KeyboardInterrupt:
+        if isinstance(report, Bar):
+            report.close()
+        note("stopped; what has arrived is kept, and the same command goes on from there")
+        raise
+    finally:
+        if isinstance(report, Bar):
+            report.close()
+
+
+def can_move() -> bool:
+    """Whether the terminal can redraw a line, and the person wants that."""
+    return os.environ.get("TERM") not in (None, "", "dumb") and not MANNER.spoken
+
+
+class Bar:
+    """One line that shows all bytes of a pull, their rate, and the time left."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self._console = Console(stderr=True, no_color=not colours(sys.stderr), highlight=False, soft_wrap=True)
+        self._progress: Any = None
+        self._task: Any = None
+
+    def plan(self, plan: Plan) -> None:
+        """Say what will be fetched, and begin the bar."""
+        for line in plan_lines(plan):
+            write(sys.stderr, f"{line}\n")
+        if plan.missing:
+            self._progress = bar(self._console)
+            self._task = self._progress.add_task("", total=plan.nbytes, completed=plan.here)
+            self._progress.start()
+
+    def note(self, text: str) -> None:
+        """Say it above the bar."""
+        if self._progress is None:
+            write(sys.stderr, f"{text}\n")
+        else:
+            from rich.text import Text
+
+            self._progress.console.print(Text(f"  {text}"))
+
+    def move(self, name: str, nbytes: int) -> None:
+        """Move the bar."""
+        if self._progress is not None:
+            self._progress.update(self._task, advance=nbytes, description=shortened(name))
+
+    def done(self, plan: Plan) -> None:
+        """End the bar, and say that all is well."""
+        self.close()
+        write(sys.stderr, f"{done_line(plan)}\n")
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+
+def bar(console: Any) -> Any:
+    """The columns: file, bar, bytes, rate, time left; at most 80 wide."""
+    from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+    from rich.text import Text
+
+    class Numbers(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            words = f"{of(task.completed, task.total or 0):>15}"
+            if task.speed:
+                words += f"  {size(task.speed):>7}/s"
+            if task.time_remaining is not None and not task.finished:
+                words += f"  {duration(task.time_remaining)}"
+            return Text(f"{words:<40}")
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=None), Numbers())
+    return Progress(*columns, console=console, refresh_per_second=4, expand=False)
+
+
+def shortened(name: str) -> str:
+    """A file's name with its middle left out, where it is long."""
+    if len(name) <= NAME_WIDTH:
+        return name
+    half = (NAME_WIDTH - 1) // 2
+    return f"{name[:half]}…{name[-half:]}"
