@@ -52,7 +52,7 @@ class MappedFile(mmap.mmap):
     """The bytes of a file as read-only pages, which are the file itself: whoever shortens it takes them away.
 
     The system answers a look at pages that are gone by ending the process (SIGBUS), and Python cannot catch that.
-    `check` tells of it beforehand, for about a microsecond. A file that is replaced, not rewritten, stays as it was.
+    `check` tells of it beforehand, for some microseconds. A file that is replaced, not rewritten, stays as it was.
     """
 
     path: Path
@@ -73,8 +73,8 @@ class MappedFile(mmap.mmap):
         """Raise if the file has been written to or cut since it was mapped."""
         if self._seen() != self._state:
             raise self._error(
-                f"{self.path} was changed while the model ran from it, so its answers can no longer be trusted; load the"
-                " model again, and replace files by renaming instead of writing into them"
+                f"{self.path} was changed while the model ran from it, so its answers can no longer be trusted; load"
+                " the model again, and replace files by renaming instead of writing into them"
             )
 
     def _seen(self) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from gemsmith.cli.output import MANNER, colours, note, write
+from gemsmith.cli.output import MANNER, colours, note, wrapped, write
 from gemsmith.hub.report import Lines, Plan, Report, Silent, done_line, duration, of, plan_lines, size
 
 NAME_WIDTH = 32
@@ -68,31 +68,31 @@ class Bar:
     def __init__(self) -> None:
         from rich.console import Console
 
-        self._console = Console(stderr=True, no_color=not colours(sys.stderr), highlight=False, soft_wrap=True)
+        self._console = Console(stderr=True, no_color=not colours(sys.stderr), highlight=False)
         self._progress: Any = None
         self._task: Any = None
 
     def plan(self, plan: Plan) -> None:
-        """Say what will be fetched, and begin the bar."""
+        """Say what will be fetched; the bar begins with the first byte."""
         for line in plan_lines(plan):
             write(sys.stderr, f"{line}\n")
         if plan.missing:
             self._progress = bar(self._console)
             self._task = self._progress.add_task("", total=plan.nbytes, completed=plan.here)
-            self._progress.start()
 
     def note(self, text: str) -> None:
         """Say it above the bar."""
         if self._progress is None:
-            write(sys.stderr, f"{text}\n")
+            write(sys.stderr, f"{wrapped(text, sys.stderr)}\n")
         else:
             from rich.text import Text
 
-            self._progress.console.print(Text(f"  {text}"))
+            self._progress.console.print(Text(text))
 
     def move(self, name: str, nbytes: int) -> None:
         """Move the bar."""
         if self._progress is not None:
+            self._progress.start()
             self._progress.update(self._task, advance=nbytes, description=shortened(name))
 
     def done(self, plan: Plan) -> None:
@@ -110,6 +110,7 @@ class Bar:
 def bar(console: Any) -> Any:
     """The columns: file, bar, bytes, rate, time left; at most 80 wide."""
     from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+    from rich.table import Column
     from rich.text import Text
 
     class Numbers(ProgressColumn):
@@ -119,10 +120,11 @@ def bar(console: Any) -> Any:
                 words += f"  {size(task.speed):>7}/s"
             if task.time_remaining is not None and not task.finished:
                 words += f"  {duration(task.time_remaining)}"
-            return Text(f"{words:<40}")
+            return Text(f"{words:<42}")
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=None), Numbers())
-    return Progress(*columns, console=console, refresh_per_second=4, expand=False)
+    name = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True))
+    shape = BarColumn(bar_width=None, table_column=Column(ratio=1))
+    return Progress(name, shape, Numbers(Column(no_wrap=True)), console=console, refresh_per_second=4, expand=True)
 
 
 def shortened(name: str) -> str:

@@ -29,6 +29,7 @@ COMMANDS = {
     "show": "what a model is made of: shapes, parameters, costs",
     "doctor": "what this machine has, and whether it computes rightly",
     "eval": "score a model on held-out examples",
+    "completion": "print a script that completes commands in your shell",
 }
 
 EXAMPLES = """\
@@ -85,10 +86,11 @@ def run(argv: list[str]) -> int:
     debug = "--debug" in argv or os.environ.get("GEMSMITH_DEBUG", "") not in ("", "0")
     try:
         args = parse(argv)
+        args.debug = debug
         return run_settled(args) if hasattr(args, "settings") else args.run(args)
     except SystemExit as stop:  # argparse: --help and --version end with 0, usage errors with 2
         return stop.code if isinstance(stop.code, int) else 1
-    except (GemsmithError, ModuleNotFoundError, OSError) as error:
+    except (GemsmithError, ModuleNotFoundError, OSError, MemoryError) as error:
         told = as_gemsmith_error(error)
         if told is None:
             raise
@@ -163,6 +165,8 @@ def as_gemsmith_error(error: Exception) -> Exception | None:
     """The error to tell the user about, or None where it is a bug of ours."""
     if isinstance(error, GemsmithError):
         return error
+    if isinstance(error, MemoryError):
+        return GemsmithError("the memory of this machine is used up; close other programs, or try a smaller model")
     if isinstance(error, ModuleNotFoundError):
         extra = EXTRAS.get((error.name or "").partition(".")[0])
         return MissingDependencyError(*extra) if extra else None
@@ -177,9 +181,9 @@ def say_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 def tell(text: str) -> None:
     """A line on stderr. It may quote a stranger's file, so a terminal gets it harmlessly."""
-    from gemsmith.cli.output import write
+    from gemsmith.cli.output import wrapped, write
 
-    write(sys.stderr, f"gemsmith: {text}\n")
+    write(sys.stderr, f"{wrapped(f'gemsmith: {text}', sys.stderr)}\n")
 
 
 def stdout_is_open() -> bool:

@@ -9,16 +9,16 @@ from gemsmith.cli import options
 
 EPILOG = """\
 examples:
-  gemsmith pull e2b                                   Gemma 4 E2B, instruction-tuned
-  gemsmith pull e4b-base                              the same, before instruction tuning
-  gemsmith pull google/gemma-4-E2B-it@3e22461f        any repository, any commit or branch
-  gemsmith pull org/gemma-4-E2B-it-GGUF:Q4_0          one .gguf file
-  gemsmith pull org/name --include 'tokenizer*'       some files only
+  gemsmith pull e2b                              Gemma 4 E2B, instruction-tuned
+  gemsmith pull e4b-base                         E4B before instruction tuning
+  gemsmith pull google/gemma-4-E2B-it@3e22461f   any repository and commit
+  gemsmith pull org/gemma-4-E2B-it-GGUF:Q4_0     one .gguf file
+  gemsmith pull org/name --include 'tokenizer*'  some files only
 
 Says first what it fetches, how much, and where to. What an interrupted pull has
-fetched is kept: the same command goes on from there. A file becomes visible when
-its checksum was right, a model when all its files are there. The folder is
-printed on stdout, everything else on stderr.
+fetched is kept: the same command goes on from there. A file becomes visible
+when its checksum was right, a model when all its files are there. The folder
+is printed on stdout, everything else on stderr.
 
 Environment: HF_HOME, HF_HUB_CACHE (where models are kept), HF_TOKEN (for models
 with a licence to accept), HF_ENDPOINT (another host), HF_HUB_OFFLINE=1,
@@ -45,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Fetch, or find that all is here; print where."""
     from gemsmith.cli.fetching import reporting
+    from gemsmith.cli.output import note
     from gemsmith.errors import ModelNotFoundError
     from gemsmith.hub import cache, known, places
     from gemsmith.hub.connection import offline_error
@@ -68,5 +69,7 @@ def run(args: argparse.Namespace) -> int:
         terms = Terms(total_memory(), args.force, args.verify, tuple(args.include))
         with reporting(args.quiet) as report:
             path = pull(wanted, terms, report)
+        if wanted.quant is None and not (args.quiet or args.include):
+            note(f"to talk to it: gemsmith run {args.name}")
     print(path)
     return 0

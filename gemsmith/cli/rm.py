@@ -7,9 +7,9 @@ import sys
 
 EPILOG = """\
 examples:
-  gemsmith rm e2b                          all revisions of google/gemma-4-E2B-it
+  gemsmith rm e2b                              all its revisions
   gemsmith rm google/gemma-4-E2B-it@3e22461f   that one only
-  gemsmith rm e2b --yes                    without asking
+  gemsmith rm e2b --yes                        without asking
 
 Files that another revision uses stay, and so does everything outside of the
 cache. A download that was only begun is removed in the same way.

@@ -113,7 +113,7 @@ def find(source: str) -> tuple[ModelConfig, bool]:
         if copy is None and of_google is not None:
             return preset(of_google), True
         if copy is None:
-            raise ModelNotFoundError(f"{source[:200]} is not on this machine; to fetch it: gemsmith pull {source[:200]}")
+            raise ModelNotFoundError(f"{source} is not on this machine; to fetch it: gemsmith pull {source}")
         path = copy
     if path.suffix == ".gguf":
         raise ModelNotFoundError(f"{source[:200]} is a GGUF file; gemsmith shows only what has a config.json so far")

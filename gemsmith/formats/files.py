@@ -7,9 +7,7 @@ from typing import Any
 
 from gemsmith.config.document import parse_document
 from gemsmith.errors import ModelFileError
-from gemsmith.files import atomic_file, read_bytes, write_json, write_text
-
-__all__ = ["atomic_file", "read_json_object", "read_text", "write_json", "write_text"]
+from gemsmith.files import read_bytes
 
 MAX_TEXT_BYTES = 4 << 20  # the index of a checkpoint with a tensor for every expert is about 1.5 MB
 

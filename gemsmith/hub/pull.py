@@ -48,25 +48,28 @@ def pull(wanted: Wanted, terms: Terms, report: Report | None = None) -> Path:
     files = chosen(repository, terms.include)
     store = Store(wanted.repo, cache_folder())
     with telling_disk_errors(store.cache):
+        report.plan(plan := _plan(store, repository, files))
+        check_fits(plan, files, terms)
         if not terms.verify and store.is_published(repository, files):  # also where the cache cannot be written
-            report.plan(plan := _plan(store, repository, files))
-            report.done(plan)
             snapshot = store.snapshots / repository.commit
         else:
             with store.locked(report):
-                snapshot = _pull(store, repository, files, terms, report)
+                snapshot = _pull(store, plan, repository, files, terms, report)
     if wanted.quant is None and not terms.include and not is_complete(snapshot):
         raise DownloadError(f"{wanted.repo} lacks files that its own index names; tell its authors")
+    report.done(plan)
     return snapshot / files[0].name if wanted.quant else snapshot
 
 
-def _pull(store: Store, repository: Repository, files: Sequence[RemoteFile], terms: Terms, report: Report) -> Path:
+def _pull(
+    store: Store, told: Plan, repository: Repository, files: Sequence[RemoteFile], terms: Terms, report: Report
+) -> Path:
     """The same, being the only one who does it."""
     if terms.verify:
         _find_wrong(store, files, report)
-    plan = _plan(store, repository, files)
-    report.plan(plan)
-    check_fits(plan, files, terms)
+    if (plan := _plan(store, repository, files)) != told:  # another one was at work, or files had changed
+        report.plan(plan)
+        check_fits(plan, files, terms)
     store.record(repository, files)
     transfer = Transfer(terms.connection, repository.wanted, repository.commit, report)
     for file in files:
@@ -76,9 +79,7 @@ def _pull(store: Store, repository: Repository, files: Sequence[RemoteFile], ter
                     transfer.fetch(partial)
         if file.name == CONFIG and not terms.force and not terms.include:
             _check_config(store.blob(file), repository.wanted.repo)
-    snapshot = store.publish(repository, files)
-    report.done(plan)
-    return snapshot
+    return store.publish(repository, files)
 
 
 def check_fits(plan: Plan, files: Sequence[RemoteFile], terms: Terms) -> None:

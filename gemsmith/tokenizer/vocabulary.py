@@ -50,7 +50,8 @@ def merge_ranks(vocabulary: Vocabulary, ids: Mapping[str, int], control: Mapping
         for part in (left, right, left + right):
             if part not in ids and part not in control:
                 raise TokenizerError(
-                    f"{vocabulary.source} has the merge {shown(merge)}, but its vocabulary lacks {shown(part)}; {_ADVICE}"
+                    f"{vocabulary.source} has the merge {shown(merge)}, but its vocabulary lacks {shown(part)};"
+                    f" {_ADVICE}"
                 )
         del ranks[merge]
     return ranks

@@ -18,6 +18,7 @@ import pytest
 import gemsmith
 from gemsmith.cli.main import main
 from gemsmith.errors import DownloadError, ModelFileError
+from gemsmith.hub.report import size
 from tests.cli.conftest import Ended, FakeModel
 from tests.hub.conftest import NEEDED, REPO, cache, hub, small_files  # noqa: F401 - fixtures
 from tests.hub.imitation import Faults, Imitation
@@ -25,6 +26,7 @@ from tests.hub.imitation import Faults, Imitation
 pytestmark = pytest.mark.slow
 
 Command = Callable[..., Ended]
+SIZE = size(sum(len(small_files()[name]) for name in NEEDED))
 PEBBLE = Path(__file__).parents[2] / "gemsmith" / "hub" / "pebble"
 
 
@@ -46,12 +48,13 @@ def test_pull_says_what_it_does_and_prints_where(hub: Imitation, cache: Path, ge
     assert ended.err.splitlines() == [
         "google/gemma-4-E2B-it",
         f"  revision  main, commit {commit[:8]}",
-        "  to fetch  103 kB of 103 kB in 5 files",
+        f"  to fetch  {SIZE} of {SIZE} in 5 files",
         f"  into      {cache}",
-        "google/gemma-4-E2B-it is here: 103 kB, every sum right",
+        f"google/gemma-4-E2B-it is here: {SIZE}, every sum right",
+        "(to talk to it: gemsmith run e2b)",
     ]
     again = gemsmith_("pull", "google/gemma-4-E2B-it", "--revision", commit)
-    assert again.code == 0 and "  to fetch  nothing: 5 files, 103 kB, are here" in again.err
+    assert again.code == 0 and f"  to fetch  nothing: 5 files, {SIZE}, are here" in again.err
     quiet = gemsmith_("pull", "gemma4:e2b", "--quiet")
     assert quiet.err == "" and quiet.out == ended.out
     offline = gemsmith_("pull", "e2b", "--offline")
@@ -93,8 +96,8 @@ def test_list_and_rm(hub: Imitation, cache: Path, gemsmith_: Command) -> None:  
     assert gemsmith_("pull", "x/begun-gemma-4").code == 1
     lines = gemsmith_("list").out.splitlines()
     assert max(map(len, lines)) <= 80
-    assert re.search(rf"^{REPO} +103 kB  {commit[:8]}  just now  complete$", "\n".join(lines), re.MULTILINE)
-    assert re.search(r"^x/begun-gemma-4 .* partial: 3 of 103 kB$", "\n".join(lines), re.MULTILINE)
+    assert re.search(rf"^{REPO} +{SIZE}  {commit[:8]}  just now  complete$", "\n".join(lines), re.MULTILINE)
+    assert re.search(rf"^x/begun-gemma-4 .* partial: 5 of {SIZE}$", "\n".join(lines), re.MULTILINE)
     assert "a-very-long-organisation/gemma-4-with-quite-a-long-name" in lines
     models = {model["name"]: model for model in json.loads(gemsmith_("list", "--json").out)}
     assert models["pebble"]["state"] == "built in" and models[REPO]["revision"] == commit
@@ -102,9 +105,9 @@ def test_list_and_rm(hub: Imitation, cache: Path, gemsmith_: Command) -> None:  
 
     assert "give --yes" in gemsmith_("rm", "e2b").err
     kept = gemsmith_("rm", "e2b", stdin="n\n", terminal=True)
-    assert kept.code == 1 and "nothing was removed" in kept.err and "103 kB? [y/N]" in kept.err
+    assert kept.code == 1 and "nothing was removed" in kept.err and f"{SIZE}? [y/N]" in kept.err
     gone = gemsmith_("rm", "e2b", stdin="y\n", terminal=True)
-    assert gone.code == 0 and "103 kB freed" in gone.err
+    assert gone.code == 0 and f"{SIZE} freed" in gone.err
     assert gemsmith_("rm", "x/begun-gemma-4", "--yes").code == 0
     assert {model["name"] for model in json.loads(gemsmith_("list", "--json").out)} == {
         "pebble",
@@ -138,7 +141,7 @@ def test_run_fetches_what_is_not_here_and_says_so_first(
     ended = gemsmith_("run", "e2b", "hi")
     assert ended.code == 0 and ended.out == "1: hi\n"
     assert ended.err.startswith("(e2b is not on this machine yet)\ngoogle/gemma-4-E2B-it\n  revision  main")
-    assert "103 kB of 103 kB in 5 files" in ended.err
+    assert f"{SIZE} of {SIZE} in 5 files" in ended.err
     again = gemsmith_("run", "e2b", "hi", "--offline")
     assert again.code == 0 and "fetch" not in again.err
     gguf = gemsmith_("run", "gemma4:e2b-it-q4_K_M", "hi")
@@ -159,9 +162,10 @@ def test_load_fetches_from_python_too(
         with pytest.raises(DownloadError, match="'ada/pebble' is not on this machine"):
             gemsmith.load("ada/pebble")
     loaded = gemsmith.load("ada/pebble", device="cpu")
-    assert loaded.chat("What is 17 + 25?", temperature=0).text == gemsmith.load("pebble", device="cpu").chat(
-        "What is 17 + 25?", temperature=0
-    ).text
+    assert (
+        loaded.chat("What is 17 + 25?", temperature=0).text
+        == gemsmith.load("pebble", device="cpu").chat("What is 17 + 25?", temperature=0).text
+    )
     told = capsys.readouterr()
     assert told.out == "" and "ada/pebble is here" in told.err
     requests = len(hub.seen)
@@ -226,6 +230,27 @@ def test_ctrl_c_says_that_nothing_is_lost(hub: Imitation, cache: Path) -> None: 
     assert err.splitlines()[-1] == "(stopped; what has arrived is kept, and the same command goes on from there)"
 
 
+def test_a_disk_that_is_really_full(hub: Imitation, cache: Path) -> None:  # noqa: F811
+    resource = pytest.importorskip("resource")
+    hub.add(REPO, small_files())
+    command = [sys.executable, "-m", "gemsmith", "pull", "e2b"]
+    done = subprocess.run(
+        command,
+        env=environment(hub, cache),
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (70_000, 70_000)),
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "error: the disk is full, or a limit on it is reached (File too large" in done.stderr.splitlines()[-1]
+    done = subprocess.run(
+        command, env=environment(hub, cache), capture_output=True, text=True, cwd=Path(__file__).parents[2], check=True
+    )
+    weights = small_files()["model.safetensors"]
+    assert [(seen.start, seen.sent) for seen in hub.fetched(weights)][1:] == [(70_000, 30_000)]
+
+
 def test_a_bar_on_a_terminal_of_80_columns(hub: Imitation, cache: Path) -> None:  # noqa: F811
     files = small_files(nbytes=3_000_000)
     hub.add(REPO, files)
@@ -235,7 +260,7 @@ def test_a_bar_on_a_terminal_of_80_columns(hub: Imitation, cache: Path) -> None:
     lines = [line for line in re.split(r"[\r\n]+", plain) if line and str(cache) not in line]
     assert max(map(len, map(str.rstrip, lines))) <= 80, lines
     assert any(re.search(r"model.safetensors .*of 3.0 MB .*/s", line) for line in lines), lines
-    assert "going on at 1.0 MB (attempt 2)" in plain and "every sum right" in plain
+    assert "going on at 1.0 MB (attempt 2)" in " ".join(plain.split()) and "every sum right" in plain
     assert not re.search(r"\x1b\[[0-9;]*m", shown)  # NO_COLOR
 
 

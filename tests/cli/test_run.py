@@ -366,3 +366,14 @@ def test_a_screen_reader_hears_who_speaks(gemsmith_, model, monkeypatch):
     said = [line.partition(":")[0] for line in ended.err.splitlines()]
     assert said == ["note", "thought", "answer", "note"] or said == ["note", "thought", "answer error", "note"]
     assert "\x1b" not in ended.out + ended.err
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_a_chat_leaves_nothing_behind_where_history_is_off(gemsmith_, model, monkeypatch, home, is_kept):
+    lines = iter(["hi", "/bye"])
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("GEMSMITH_HISTORY", str(int(is_kept)))
+    monkeypatch.setattr("builtins.input", lambda label: next(lines))
+    ended = gemsmith_("run", "pebble", terminal=True)
+    assert ended.code == 0
+    assert home.exists() == ("--continue goes on with it" in ended.err) == is_kept

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-PATIENCE_S = 8.0
+PATIENCE_S = 90.0
 EVERY_S = 0.05
 COLOUR = re.compile(r"\x1b\[(?:[0-9;:]*[;:])?(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:[;:][0-9;:]*)?m")
 STYLE = re.compile(r"\x1b\[[0-9;:]*m")
@@ -42,10 +42,19 @@ class Tmux:
         self._env = clean | {"TERM": "xterm-256color", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
         options = Path(self._folder.name) / "options"
         options.write_text("set -g default-terminal screen-256color\nset -g status off\nset -g escape-time 20\n"
-                           "set -g history-limit 5000\nset -g remain-on-exit on\n")  # fmt: skip
+                           "set -g history-limit 5000\n")  # fmt: skip
         settings = [word for name, value in env.items() for word in ("-e", f"{name}={value}")]
         size = ["-x", str(columns), "-y", str(rows)]
-        self._do("-f", str(options), "new-session", "-d", *size, *settings, *(["-c", str(cwd)] if cwd else []), command)
+        here = ["-c", str(cwd)] if cwd else []
+        self._do("-f", str(options), "new-session", "-d", *size, *settings, *here, f"sh {self._script(command)}")
+
+    def _script(self, command: str) -> Path:
+        """Tells us the program's process and exit code: tmux 3.3 now and then misses the end of one."""
+        folder = Path(self._folder.name)
+        (folder / "inner").write_text(f"echo $$ > {folder}/pid\nexec {command}\n")
+        outer = f"trap : INT\nsh {folder}/inner\necho $? > {folder}/part\nmv {folder}/part {folder}/code\nsleep 600\n"
+        (folder / "outer").write_text(outer)
+        return folder / "outer"
 
     def __enter__(self) -> Tmux:
         return self
@@ -103,26 +112,22 @@ class Tmux:
         """The screen once an empty prompt stands at its end, with the figures under it."""
         return self.wait(r"^> *\n(?:\s*\n)*[^\n]*context [\d,]+/[\d,]+[^\n]*\Z", within_s=within_s)
 
-    def pid(self) -> int:
-        """The program's process."""
-        return int(self._do("display-message", "-p", "#{pane_pid}"))
-
     def kill(self) -> None:
         """kill -9."""
-        os.kill(self.pid(), signal.SIGKILL)
-        self.wait("Pane is dead")
+        os.kill(int((Path(self._folder.name) / "pid").read_text()), signal.SIGKILL)
+        assert self.wait_for_end() == 128 + signal.SIGKILL
 
     def has_ended(self) -> bool:
         """Whether the program is gone."""
-        return self._do("display-message", "-p", "#{pane_dead}").strip() == "1"
+        return (Path(self._folder.name) / "code").exists()
 
     def wait_for_end(self, *, within_s: float = PATIENCE_S) -> int:
-        """The exit code, once there is one; tmux learns it a moment after the end."""
+        """The exit code, once there is one."""
         deadline = time.monotonic() + within_s
-        while not (status := self._do("display-message", "-p", "#{pane_dead_status}").strip()):
+        while not self.has_ended():
             assert time.monotonic() < deadline, f"still running after {within_s:.0f} s:\n{self.screen()}"
             time.sleep(EVERY_S)
-        return int(status)
+        return int((Path(self._folder.name) / "code").read_text())
 
     def _do(self, *command: str) -> str:
         done = subprocess.run(["tmux", "-S", self._socket, *command], capture_output=True, text=True, env=self._env)

@@ -99,7 +99,7 @@ def test_a_scan_leaves_the_file_at_its_start(tmp_path):
     ids=range(15),
 )
 def test_what_a_line_may_not_hold(data, words):
-    with pytest.raises(RequestError, match=".*") as caught:
+    with pytest.raises(RequestError) as caught:
         parse(data)
     assert words in str(caught.value)
     assert len(str(caught.value)) < 300

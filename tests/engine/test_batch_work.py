@@ -127,7 +127,7 @@ def test_restarting_over_an_old_output_never_takes_it_for_the_new_one(tmp_path):
 def test_a_part_without_a_head_is_somebody_elses(tmp_path):
     work = stopped(tmp_path, GOOD)
     work.head.unlink()
-    with pytest.raises(GemsmithError, match="out.jsonl.part is there, but not out.jsonl.part.json"):
+    with pytest.raises(GemsmithError, match=r"out\.jsonl\.part is there, but not out\.jsonl\.part\.json"):
         begin(work)
     assert begin(work, restart=True) == Begun()
 
@@ -162,14 +162,14 @@ def test_a_full_disk_leaves_no_part_of_a_line(tmp_path, monkeypatch):
 def test_what_is_written_is_synced_every_second_and_at_the_end(tmp_path, monkeypatch):
     work = Work(tmp_path / "out.jsonl")
     begin(work)
-    now, synced = 100.0, []
-    monkeypatch.setattr(module.time, "monotonic", lambda: now)
-    monkeypatch.setattr(module.os, "fsync", lambda fd: synced.append((now, work.part.stat().st_size)))
-    for now in (100.0, 100.5, 100.9, 101.2, 101.3):
+    now, synced = [100.0], []
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(module.os, "fsync", lambda fd: synced.append((now[0], work.part.stat().st_size)))
+    for now[0] in (100.0, 100.5, 100.9, 101.2, 101.3):
         work.append(GOOD)
     size = len(GOOD)
     assert synced == [(100.0, size), (101.2, 4 * size)]
-    now = 102.3
+    now[0] = 102.3
     work.beat()
     work.beat()
     assert synced[2:] == [(102.3, 5 * size)]

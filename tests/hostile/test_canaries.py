@@ -103,6 +103,7 @@ MODULES = ("modeling_evil.py", "configuration_evil.py", "__init__.py", "conftest
 AUTO_MAP = {"AutoConfig": "configuration_evil.Config", "AutoModelForCausalLM": "modeling_evil.Model"}
 
 
+@pytest.mark.slow
 def test_code_beside_the_weights_is_not_imported(tmp_path: Path, sign: Path) -> None:
     folder = write_checkpoint(tmp_path / "model")
     for module in MODULES:

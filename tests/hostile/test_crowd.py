@@ -13,6 +13,7 @@ import gemsmith
 from tests.hostile.checkpoint import write_checkpoint
 
 pytest.importorskip("torch")
+pytestmark = pytest.mark.slow
 NUM = 50
 
 

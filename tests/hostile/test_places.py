@@ -34,7 +34,7 @@ NAMESPACES = {
         "mount -t tmpfs none /tmp; mount -t tmpfs none /dev/shm",
         "mount -o remount,ro /tmp; mount -o remount,ro /dev/shm",
     ),
-    "room on the disk": ("mount -t tmpfs -o size=4k none /tmp", "head -c 9999 /dev/zero > /tmp/full"),
+    "room on the disk": ("mount -t tmpfs -o size=4k none /tmp", "head -c 9999 /dev/zero > $T/full"),
     "the right to execute": ("mount -t tmpfs -o noexec none /tmp; mount -o remount,noexec /dev/shm", "true"),
 }
 KEPT = [str(path) for path in {Path(sys.prefix), Path(sys.base_prefix), ROOT} if Path("/tmp") in path.parents]
@@ -47,7 +47,7 @@ def without(lack: str) -> str:
     kept = shlex.join(KEPT)
     before, after = NAMESPACES[lack]
     restore = RESTORE.format(kept=kept) if "none /tmp" in before else "true"
-    return f"({KEEP.format(kept=kept)}; {before}; {restore}; {after}) 2>/dev/null"
+    return f"T=/tmp; ({KEEP.format(kept=kept)}; {before}; {restore}; {after}) 2>/dev/null"
 
 
 def environment(home: str | None) -> dict[str, str]:
@@ -110,16 +110,16 @@ def test_the_namespaces_take_away_what_they_say() -> None:
     if not can_unshare():
         pytest.skip("needs unshare, and the right to make a mount namespace")
     attempts = {
-        "a disk to write on": "touch /tmp/gemsmith-x || touch /dev/shm/gemsmith-x || touch /var/gemsmith-x",
-        "temporary folders": "touch /tmp/gemsmith-x || touch /dev/shm/gemsmith-x",
-        "room on the disk": "head -c 5000 /dev/zero > /tmp/gemsmith-x",
-        "the right to execute": "cp /bin/true /tmp/gemsmith-x && /tmp/gemsmith-x",
+        "a disk to write on": "touch $T/gemsmith-x || touch /dev/shm/gemsmith-x || touch /var/gemsmith-x",
+        "temporary folders": "touch $T/gemsmith-x || touch /dev/shm/gemsmith-x",
+        "room on the disk": "head -c 5000 /dev/zero > $T/gemsmith-x",
+        "the right to execute": "cp /bin/true $T/gemsmith-x && $T/gemsmith-x",
     }
     assert attempts.keys() | {"nothing"} == NAMESPACES.keys()
     for lack, attempt in attempts.items():
         script = f"{without(lack)}; {attempt}"
         done = subprocess.run(["unshare", "-rm", "sh", "-c", script], env=environment("/root"), capture_output=True)
         assert done.returncode != 0, lack
-        script = f"{without('nothing')}; {attempt}; code=$?; rm -f /tmp/gemsmith-x; exit $code"
+        script = f"{without('nothing')}; {attempt}; code=$?; rm -f $T/gemsmith-x; exit $code"
         done = subprocess.run(["unshare", "-rm", "sh", "-c", script], env=environment("/root"), capture_output=True)
         assert done.returncode == 0, f"the attempt fails where nothing is lacking: {lack}"

@@ -73,8 +73,7 @@ def assert_whole_or_invisible(cache: Path, hub: Imitation, repo: str = REPO, nee
             if found.repo_id != repo:
                 continue
             seen = True
-            assert {file.file_path.relative_to(revision.snapshot_path).as_posix() for file in revision.files} == set(needed)
+            assert {file.file_name for file in revision.files} == set(needed)
             for file in revision.files:
-                name = file.file_path.relative_to(revision.snapshot_path).as_posix()
-                assert file.file_path.read_bytes() == hub.repos[repo][name], name
+                assert file.file_path.read_bytes() == hub.repos[repo][file.file_name], file.file_name
     return seen

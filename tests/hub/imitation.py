@@ -11,8 +11,9 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -21,11 +22,13 @@ LARGE = 10_000  # bytes from which on a file is kept apart (LFS)
 PIECE = 16 << 10
 
 
+@cache
 def git_sum(data: bytes) -> str:
     """What git calls a file's content."""
     return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
 
 
+@cache
 def hub_sum(data: bytes) -> str:
     """The sum under which the Hub lists a file."""
     return hashlib.sha256(data).hexdigest() if len(data) >= LARGE else git_sum(data)
@@ -248,18 +251,18 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         sent = 0
+        pieces = self._send(body, start, cut) if self.command != "HEAD" else ()
         try:
-            if self.command != "HEAD":
-                for sent in self._send(body, start, cut):
-                    pass
+            for length in pieces:
+                sent += length
         finally:
             path = urlsplit(self.path).path
             seen = Seen(path, start, sent, self.headers["Host"], self.headers.get("Authorization"))
             with self.server.lock:
                 self.server._seen.append(seen)
 
-    def _send(self, body: bytes, start: int, cut: int | None) -> Any:
-        """Send the body as the faults have it; yields how much is sent."""
+    def _send(self, body: bytes, start: int, cut: int | None) -> Iterator[int]:
+        """Send the body as the faults have it, piece by piece; yields their lengths."""
         faults, is_file = self.server.faults, self.path.startswith("/cdn/")
         end = len(body) if cut is None else max(0, min(len(body), cut - start))
         stall = faults.stall_at if is_file else None
@@ -272,7 +275,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.wfile.write(body[sent : sent + step])
                 self.wfile.flush()
                 sent += step
-                yield sent
+                yield step
             if stall is not None and start + sent >= stall:
                 self._stall()
                 break

@@ -28,7 +28,7 @@ from tests.hub.conftest import REPO, assert_whole_or_invisible, small_files
 from tests.hub.imitation import Faults, Imitation, hub_sum
 from tests.hub.test_pull import Heard
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow  # `long` beside it wins: both runs choose by "long"
 
 E2B = Wanted(REPO)
 FILES = small_files()
@@ -60,6 +60,7 @@ def partial(cache: Path) -> Path:
     return cache / "models--google--gemma-4-E2B-it" / "blobs" / f"{hub_sum(WEIGHTS)}.incomplete"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("start", range(0, 100, 10))
 def test_a_connection_cut_at_each_percent(hub: Imitation, cache: Path, start: int) -> None:
     for percent in range(start, start + 10):
@@ -224,7 +225,11 @@ def test_a_captive_portal(hub: Imitation, cache: Path, faults: Faults) -> None:
 @pytest.mark.parametrize(
     "status, code, said",
     [
-        (403, "GatedRepo", r"accepted its licence \(status 403\): do that on http.*/google/gemma-4-E2B-it, .* HF_TOKEN"),
+        (
+            403,
+            "GatedRepo",
+            r"accepted its licence \(status 403\): do that on http.*/google/gemma-4-E2B-it, .* HF_TOKEN",
+        ),
         (401, "GatedRepo", "only for those who accepted its licence"),
         (403, "", "only for those who accepted its licence"),
         (401, "RepoNotFound", "has no model 'google/gemma-4-E2B-it', or only for some"),
@@ -233,7 +238,9 @@ def test_a_captive_portal(hub: Imitation, cache: Path, faults: Faults) -> None:
         (400, "", r"refused google/gemma-4-E2B-it \(status 400\)"),
     ],
 )
-def test_refusals(hub: Imitation, cache: Path, monkeypatch: pytest.MonkeyPatch, status: int, code: str, said: str) -> None:
+def test_refusals(
+    hub: Imitation, cache: Path, monkeypatch: pytest.MonkeyPatch, status: int, code: str, said: str
+) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret_token")
     hub.faults = Faults(api_statuses=[status], error_code=code)
     assert "hf_secret" not in fails(hub, cache, said)
@@ -242,7 +249,9 @@ def test_refusals(hub: Imitation, cache: Path, monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_a_name_the_hub_does_not_have_is_corrected(hub: Imitation) -> None:
-    with pytest.raises(DownloadError, match="has no model 'google/gemma-4-E2B-chat'.*did you mean 'google/gemma-4-E2B-it'"):
+    with pytest.raises(
+        DownloadError, match=r"has no model 'google/gemma-4-E2B-chat'.*did you mean 'google/gemma-4-E2B-it'"
+    ):
         pull(Wanted("google/gemma-4-E2B-chat"), Terms())
     with pytest.raises(DownloadError, match="has no revision 'v2'"):
         pull(replace(E2B, revision="v2"), Terms())
@@ -279,7 +288,9 @@ def test_the_pause_a_server_asks_for_is_kept_within_bounds(hub: Imitation, monke
 
 def test_a_hub_that_is_not_there(hub: Imitation, cache: Path) -> None:
     terms = Terms(connection=Connection(endpoint="http://127.0.0.1:1"))
-    fails(hub, cache, r"cannot reach 127.0.0.1:1 \(Connection refused\), in 3 attempts; is this machine online\?", terms)
+    fails(
+        hub, cache, r"cannot reach 127.0.0.1:1 \(Connection refused\), in 3 attempts; is this machine online\?", terms
+    )
 
 
 def test_a_hub_that_hangs_up(hub: Imitation, cache: Path) -> None:
@@ -329,9 +340,10 @@ def test_a_disk_that_fills_up_in_the_middle(
     write = os.write
 
     def full(fd: int, piece: Any) -> int:
-        if os.fstat(fd).st_size >= 50_000:
+        room = 50_000 - os.fstat(fd).st_size
+        if room <= 0:
             raise OSError(number, os.strerror(number))
-        return write(fd, piece[:1000])  # a short write, too
+        return write(fd, piece[: min(room, 1000)])  # a short write, too
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", full)
@@ -342,6 +354,7 @@ def test_a_disk_that_fills_up_in_the_middle(
     assert [(seen.start, seen.sent) for seen in hub.fetched(WEIGHTS)] == [(50_000, 50_000)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["replace", "mkdir", "fsync", "rename", "ftruncate"])
 def test_each_step_on_the_disk_may_fail(
     hub: Imitation, cache: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -396,9 +409,7 @@ def test_a_whole_model_in_a_read_only_cache_is_found(
         pull(E2B, Terms())
 
 
-def test_ctrl_c_in_the_middle_keeps_what_arrived(
-    hub: Imitation, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ctrl_c_in_the_middle_keeps_what_arrived(hub: Imitation, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = Partial.write
 
     def interrupted(self: Partial, piece: bytes) -> int:

@@ -114,7 +114,7 @@ def test_kill_9_at_100_random_instants(hub: Imitation, cache: Path, nursery: Nur
     chance = random.Random(9)
     weights = (PEBBLE / "model.safetensors").read_bytes()
     hub.add(REPO, small_files() | {"model.safetensors": weights})
-    hub.faults = Faults(bytes_per_s=30e6)
+    hub.faults = Faults(bytes_per_s=60e6)
 
     begun = time.monotonic()
     assert nursery.pull(REPO) == 0

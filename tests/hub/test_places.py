@@ -31,7 +31,8 @@ HOME = {"HOME": "/nowhere/ada", "PATH": os.environ["PATH"]}
     ],
 )
 def test_as_huggingface_hub_reads_it(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
-    code = "from huggingface_hub.constants import *; print(HF_HUB_CACHE, ENDPOINT, HF_HUB_OFFLINE, HF_HUB_DOWNLOAD_TIMEOUT)"
+    names = "HF_HUB_CACHE, ENDPOINT, HF_HUB_OFFLINE, HF_HUB_DOWNLOAD_TIMEOUT"
+    code = f"from huggingface_hub.constants import {names}; print({names})"
     done = subprocess.run(
         [sys.executable, "-c", code], env=HOME | environment, capture_output=True, text=True, check=True
     )

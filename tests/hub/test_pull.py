@@ -95,7 +95,9 @@ def test_a_new_commit_fetches_what_changed_and_keeps_the_old(hub: Imitation, cac
     heard = Heard()
     new = pull(E2B, Terms(), heard)
     assert old != new and heard.moved == heard.plans[0].missing == 4000
-    assert find(E2B) == new and find(replace(E2B, revision=old.name)) == find(replace(E2B, revision=old.name[:8])) == old
+    assert (
+        find(E2B) == new and find(replace(E2B, revision=old.name)) == find(replace(E2B, revision=old.name[:8])) == old
+    )
     assert (old / "tokenizer.json").read_bytes() == small_files()["tokenizer.json"]
     assert len(next(iter(huggingface_hub.scan_cache_dir(cache).repos)).revisions) == 2
 
@@ -166,7 +168,9 @@ def test_a_model_that_is_no_gemma_stops_after_its_config(hub: Imitation, cache: 
 def test_what_does_not_fit_is_refused_with_numbers(hub: Imitation, monkeypatch: pytest.MonkeyPatch) -> None:
     files = small_files(nbytes=3_000_000)
     hub.add(REPO, files)
-    with pytest.raises(DownloadError, match=r"weights of .* are 3.0 MB, and this machine has 2.0 MB of memory.*--force"):
+    with pytest.raises(
+        DownloadError, match=r"weights of .* are 3.0 MB, and this machine has 2.0 MB of memory.*--force"
+    ):
         pull(E2B, Terms(memory=2_000_000))
     full = shutil.disk_usage("/")._replace(free=65 << 20)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: full)

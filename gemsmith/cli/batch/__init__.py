@@ -15,16 +15,17 @@ examples:
   gemsmith batch openai.jsonl -o out.jsonl --model ./gemma-4-E2B-it
   jq -c .question faq.json | gemsmith batch - -o - | jq -r .text
 
-A line of IN is a prompt ("What is 17 + 25?"), {"prompt": "…"}, or {"messages":
-[…]} with tools, think, system, id, and any sampling option; or a line of OpenAI's
-batches ({"custom_id", "method", "url", "body"}), which is answered in OpenAI's
-form. A line of OUT has the id, or else the number, of the line it answers; reply,
-text, finish_reason and usage; or an error, which does not stop the rest.
+A line of IN is a prompt ("What is 17 + 25?"), {"prompt": "…"}, or
+{"messages": […]} with tools, think, system, id and any sampling option; or a
+line of OpenAI's batches ({"custom_id", "method", "url", "body"}), which is
+answered in OpenAI's form. A line of OUT has the id, or else the number, of the
+line it answers; reply, text, finish_reason and usage; or an error, which does
+not stop the rest.
 
-OUT appears when it is whole. Until then answers are in OUT.part, and after Ctrl-C,
-kill -9 or a power cut the same command goes on behind the last one. The same input
-and settings give the same bytes, interrupted or not: every line has its own seed,
-made from --seed (0) and its number.
+OUT appears when it is whole. Until then answers are in OUT.part, and after
+Ctrl-C, kill -9 or a power cut the same command goes on behind the last one.
+The same input and settings give the same bytes, interrupted or not: every line
+has its own seed, made from --seed (0 if not given) and its number.
 
 exit codes: 0 all lines were answered, 1 some failed, 130 and 143 stopped.
 """
@@ -69,5 +70,5 @@ def run(args: argparse.Namespace) -> int:
         try:
             return (run_to_stdout if args.output == PIPE else run_to_file)(args, stop)
         except Stopped as stopped:  # before the first line
-            note("stopped; nothing was begun")
+            note("stopped before a line was answered; nothing is lost")
             return stopped.exit_code

@@ -176,7 +176,9 @@ def tell_bug(answer: Answer, shown: Progress) -> None:
 def how_to_go_on(args: argparse.Namespace, work: Work) -> str:
     """What becomes of a batch that was stopped."""
     if args.input == PIPE:
-        return f"stopped; the answers so far are in {work.part.name}, but a pipe cannot be read twice: nothing can go on"
+        return (
+            f"stopped; the answers so far are in {work.part.name}, but a pipe cannot be read twice: nothing can go on"
+        )
     return f"stopped; the answers so far are kept in {work.part.name}, and the same command goes on behind them"
 
 

@@ -125,19 +125,30 @@ class Bar:
 
 
 def bar(console: Any, tally: Tally) -> Any:
-    """The bar and its figures; at most 80 wide."""
+    """The bar, as wide as its figures leave room for, and three columns for the ^C that a terminal echoes."""
+    from rich.constrain import Constrain
     from rich.progress import BarColumn, ProgressColumn, Task
-    from rich.progress import Progress as Columns
+    from rich.progress import Progress as RichProgress
+    from rich.table import Column
     from rich.text import Text
 
     class Figures(ProgressColumn):
         def render(self, task: Task) -> Text:
             return Text(", ".join(figures(tally)))
 
+    class Columns(RichProgress):
+        def get_renderable(self) -> Constrain:
+            return Constrain(super().get_renderable(), max(console.width - 3, 20))
+
     return Columns(
-        BarColumn(bar_width=None), Figures(), console=console, refresh_per_second=4,
-        redirect_stdout=False, redirect_stderr=False,
-    )  # fmt: skip
+        BarColumn(bar_width=None, table_column=Column(ratio=1)),
+        Figures(table_column=Column(no_wrap=True)),
+        console=console,
+        expand=True,
+        refresh_per_second=4,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
 
 
 def figures(tally: Tally) -> list[str]:

@@ -27,9 +27,9 @@ def identity(
 ) -> dict[str, Any]:
     """Everything that the answers depend on, by name; values that JSON has."""
     settings = {
+        "--limit": limit,
         "lines": scan.count,
         "input": scan.sha256,
-        "--limit": limit,
         "the model": fingerprint(path) if path is not None else model,
         **{f"--{key.replace('_', '-')}": loading.get(key) for key in LOADING},
         "--system": defaults.system,
