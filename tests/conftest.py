@@ -50,7 +50,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """One torch thread per test process, also where torch was imported before us; none of the tester's settings."""
     import sys
 
-    for name in [name for name in os.environ if name.startswith("GEMSMITH_") and name != "GEMSMITH_HOME"]:
+    kept = ("GEMSMITH_HOME", "GEMSMITH_TEST_DATA")
+    for name in [name for name in os.environ if name.startswith("GEMSMITH_") and name not in kept]:
         del os.environ[name]
 
     if torch := sys.modules.get("torch"):

@@ -1,7 +1,6 @@
 """`gemsmith completion SHELL`: a script that completes commands, options and models, made from the parsers.
 
-The script is text and starts nothing: pressing Tab costs no Python start. Where nothing of ours fits, the shell
-completes files.
+The script starts nothing: Tab costs no Python start. Where nothing of ours fits, the shell completes files.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ examples:
 """
 
 BASH = """\
-# bash completion for gemsmith
 _gemsmith() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command= words= i
     for ((i = 1; i < COMP_CWORD; i++)); do
@@ -64,10 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the script."""
-    if args.shell == "fish":
-        print(fish())
-    else:  # zsh adds files only where it is told to
-        print(filled(BASH, "words='{}'") if args.shell == "bash" else filled(ZSH, "compadd -- {}", "_files"))
+    arguments = (BASH, "words='{}'") if args.shell == "bash" else (ZSH, "compadd -- {}", "_files")
+    print(fish() if args.shell == "fish" else filled(*arguments))  # zsh adds files only where it is told to
     return 0
 
 
@@ -100,8 +96,8 @@ def filled(script: str, offer: str, also: str = "") -> str:
             cases += [f"{each.name},{flag},*) {offer.format(' '.join(values)) if values else also} ;;"] * takes
         cases.append(f"{each.name},*,-*) {offer.format(' '.join(each.flags))} ;;")
         cases += [f"{each.name},*) {offer.format(' '.join(each.names))}{also and '; ' + also} ;;"] * bool(each.names)
-    names = " ".join(each.name for each in commands())
-    return script % {"commands": names, "cases": "".join(f"        {case}\n" for case in cases)}
+    lines = "".join(f"        {case}\n" for case in cases)
+    return script % {"commands": " ".join(each.name for each in commands()), "cases": lines}
 
 
 def fish() -> str:
