@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from gemsmith.errors import (
         ConfigError,
         ContextLengthError,
+        DownloadError,
         GemsmithError,
         MessageError,
         MissingDependencyError,
@@ -51,6 +52,7 @@ __all__ = [
     "Audio",
     "ConfigError",
     "ContextLengthError",
+    "DownloadError",
     "Event",
     "GemsmithError",
     "Image",

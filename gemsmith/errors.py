@@ -71,7 +71,7 @@ class TensorMismatchError(ModelFileError):
     ):
         self.missing, self.unexpected, self.misshaped = tuple(missing), tuple(unexpected), tuple(misshaped)
         parts = [
-            f"{len(names)} {kind}: {', '.join(names[:8])}{', …' if len(names) > 8 else ''}"
+            f"{len(names)} tensor{'s' * (len(names) > 1)} {kind}: {', '.join(names[:3])}{', …' * (len(names) > 3)}"
             for kind, names in (
                 ("missing", self.missing),
                 ("unexpected", self.unexpected),
@@ -80,7 +80,7 @@ class TensorMismatchError(ModelFileError):
             if names
         ]
         super().__init__(
-            f"{source} does not match its config: tensors {'; '.join(parts)}. "
+            f"{source} does not match its config: {'; '.join(parts)}. "
             "Download the checkpoint again, or check that config.json belongs to it"
         )
 

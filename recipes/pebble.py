@@ -36,28 +36,28 @@ PACKAGE = Path(__file__).parents[1] / "gemsmith/hub/pebble"
 SEED = 4
 ROWS, LENGTH, MAX_TARGETS = 13, 352, 112  # 4,576 tokens a step, about 65 examples
 # Later steps shift the mixture: what is long and learnt makes room for what is short and hard.
-LATE_FROM, LATER_FROM, LAST_FROM, LATE_MAX_TARGETS = 4_000, 5_400, 6_000, 128
+LATE_FROM, LATER_FROM, LAST_FROM, LATE_MAX_TARGETS = 6_000, 7_000, 8_000, 128
 LATE_WEIGHTS = {
-    "add": 20, "subtract": 26, "add_thought": 3, "subtract_thought": 4, "copy": 10, "sort": 26, "lookup": 8,
-    "tool_call": 3, "tool_answer": 4, "about": 5, "unknown": 1, "chat": 3,
+    "add": 20, "subtract": 24, "add_thought": 3, "subtract_thought": 4, "copy": 12, "sort": 22, "lookup": 8,
+    "tool_call": 3, "tool_answer": 4, "about": 6, "unknown": 1, "chat": 3,
 }  # fmt: skip
 LATER_WEIGHTS = {
-    "add": 20, "subtract": 42, "add_thought": 2, "subtract_thought": 2, "copy": 6, "sort": 28, "lookup": 6,
+    "add": 20, "subtract": 44, "add_thought": 2, "subtract_thought": 2, "copy": 6, "sort": 20, "lookup": 6,
     "tool_call": 3, "tool_answer": 3, "about": 5, "unknown": 1, "chat": 3,
 }  # fmt: skip
-LAST_WEIGHTS = {**LATER_WEIGHTS, "subtract": 36, "copy": 7, "sort": 40, "lookup": 11}
+LAST_WEIGHTS = {**LATER_WEIGHTS, "subtract": 36, "copy": 7, "sort": 38}
 MIXTURES = ((LAST_FROM, LAST_WEIGHTS), (LATER_FROM, LATER_WEIGHTS), (LATE_FROM, LATE_WEIGHTS), (0, curriculum.WEIGHTS))
-LONG_FROM = 8_400  # at last, longer rows with conversations of up to thirty questions
+LONG_FROM = 9_000  # at last, longer rows with conversations of up to thirty questions
 LONG_ROWS, LONG_LENGTH, LONG_MAX_TARGETS = 6, 768, 240
 LONG_WEIGHTS = {**LAST_WEIGHTS, "long_chat": 5}
 
 GENERATION = {"do_sample": False, "bos_token_id": 2, "eos_token_id": [1, 106, 50], "pad_token_id": 0}  # greedy
-CONFIG = TrainConfig(steps=9_000, learning_rates=((0, 1.5e-5), (199, 3e-3), (1_600, 3e-3), (6_600, 6e-4), (9_000, 0.0)))
+CONFIG = TrainConfig(steps=9_600, learning_rates=((0, 1.5e-5), (199, 3e-3), (4_800, 3e-3), (8_000, 6e-4), (9_600, 0.0)))
 
 
 def difficulty(ability: str, step: int) -> float:
-    """From easy to hard: full difficulty after 2,600 steps; arithmetic reaches two digits after about 900."""
-    return min(1.0, 0.1 + 0.9 * step / 2_600)
+    """From easy to hard: full difficulty after 3,000 steps; arithmetic reaches two digits after about 1,000."""
+    return min(1.0, 0.1 + 0.9 * step / 3_000)
 
 
 def make_batch(step: int) -> Batch:

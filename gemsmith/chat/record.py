@@ -23,9 +23,12 @@ from gemsmith.chat.part_record import (
     read_part,
     read_result,
     result_record,
+    shortened,
 )
 from gemsmith.chat.values import FinishReason, Malformed, Message, Part, Role, Text, Thought, TokenLogprob, Usage
 from gemsmith.errors import MessageError
+
+MAX_LOGPROB = 1e300
 
 
 def to_record(message: Message) -> dict[str, Any]:
@@ -109,8 +112,8 @@ def _read_usage(record: Any) -> Usage | None:
 
 def _count(record: Mapping[str, Any], key: str) -> int:
     count: int = field(record, key, int)
-    if count < 0:
-        raise MessageError(f"{key} counts tokens, found {count}")
+    if not 0 <= count < 1 << 63:
+        raise MessageError(f"{key} counts tokens, found {shortened(count)}")
     return count
 
 
@@ -139,4 +142,6 @@ def _token(record: Mapping[str, Any]) -> tuple[int, str, float]:
     logprob = record.get("logprob", 0)
     if logprob is not None and (isinstance(logprob, bool) or not isinstance(logprob, (int, float))):
         raise MessageError(f"logprob is a number or null, found {type(logprob).__name__}")
+    if logprob is not None and not -MAX_LOGPROB <= logprob <= MAX_LOGPROB:  # an int may be too large for a float
+        raise MessageError(f"logprob is a finite number, found {shortened(logprob)}")
     return field(record, "id", int), field(record, "token", str), -math.inf if logprob is None else float(logprob)

@@ -16,6 +16,7 @@ from gemsmith.chat.record import from_record, to_record
 from gemsmith.chat.values import Message
 from gemsmith.cli.chat.conversation import Conversation
 from gemsmith.cli.folders import data_folder, private_folder
+from gemsmith.config.document import strict_json
 from gemsmith.errors import GemsmithError
 from gemsmith.files import atomic_file, read_bytes
 
@@ -163,16 +164,12 @@ def decoded(data: bytes, path: Path) -> dict[str, Any]:
     if sum(data.count(mark) for mark in (b",", b"[", b"{")) > MAX_VALUES:
         raise GemsmithError(f"{path} is no saved conversation: it holds more than {MAX_VALUES:,} values")
     try:
-        document = json.loads(data, parse_constant=_refuse)
+        document = strict_json(data)
     except (ValueError, RecursionError) as error:
         raise GemsmithError(f"{path} is no saved conversation: it is not JSON ({error})") from None
     if not isinstance(document, dict):
         raise GemsmithError(f"{path} is no saved conversation: it holds {type(document).__name__}, not an object")
     return document
-
-
-def _refuse(text: str) -> Any:
-    raise ValueError(f"{text} is not a JSON number")
 
 
 def _nearest(name: str) -> str:

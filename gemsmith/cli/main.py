@@ -32,6 +32,9 @@ COMMANDS = {
     "completion": "print a script that completes commands in your shell",
 }
 
+# what people type who know other programs: it is no command, but the nearest word would be the wrong one
+MEANT = {"chat": "run", "ask": "run", "ls": "list", "remove": "rm", "download": "pull", "info": "show"}
+
 EXAMPLES = """\
 examples:
   gemsmith run pebble "What is 17 + 25?"   a small model that is in the package
@@ -107,8 +110,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
         parser = front_parser()
         parser.parse_args(argv)
         return argparse.Namespace(run=lambda _: print(parser.format_help(), end="") or 0)
+    if name == "help":  # `help run` is `run --help`
+        return parse([*(word for word in argv if word != "help"), "--help"])
     if name not in COMMANDS:
-        front_parser().error(f"no command {name!r}{nearest(name, COMMANDS)}")
+        front_parser().error(f"no command {name!r}{nearest(MEANT.get(name, name), COMMANDS)}")
     before, after = argv[: argv.index(name)], argv[argv.index(name) + 1 :]
     front_parser().parse_args(before)
     args = command_parser(name).parse_intermixed_args(after)

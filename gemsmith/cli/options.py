@@ -6,6 +6,7 @@ A command adds those it takes, `settle` fills them all at once, and the command 
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +95,15 @@ def _remark(args: argparse.Namespace, waiting: Collection[str]) -> None:
         why_offline = "; a project's choice, so nothing is downloaded" if settled.keeps_a_project_offline() else ""
         settled.remarks.append(f"no MODEL given: {args.model} ({settled.source('model')}{why_offline})")
     settled.remarks += idle(settled, getattr(args, "takes", ()))
+    settled.remarks += mistyped_variables()
+
+
+def mistyped_variables() -> list[str]:
+    """What the environment says with a name that is nearly one of ours, a sentence each."""
+    from gemsmith.cli.settings.environment import unknown_variables
+
+    strange = unknown_variables(os.environ).items()
+    return [f"{name} means nothing to gemsmith; did you mean {near}?" for name, near in strange if near]
 
 
 def idle(settled: Settled, takes: Collection[str]) -> list[str]:

@@ -180,7 +180,7 @@ def patience(text: str, after_s: float = 2.0) -> Iterator[None]:
 
     def say() -> None:
         said.append(text)
-        print(f"{text} ...", end="", file=sys.stderr, flush=True)
+        write(sys.stderr, f"{text} ...")
 
     timer = threading.Timer(after_s, say)
     timer.daemon = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ answer (--no-history: it is not, nor is what you type).
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `run` understands."""
     parser.epilog = EPILOG
-    options.add_model(parser, "pebble, a folder with a checkpoint, or a .safetensors file")
+    options.add_model(parser, "pebble, e2b, a Hugging Face repository, a folder with a checkpoint, or a file")
     parser.add_argument(
         "prompt",
         metavar="PROMPT",
@@ -94,6 +95,8 @@ def check(args: argparse.Namespace) -> None:
         args.usage_error("--conversation names one and --continue takes the last: give one of them")
     if has_name and args.prompt is None and not sys.stdin.isatty():
         args.usage_error("lines of a pipe are each alone: for a conversation give PROMPT, or - for all of stdin")
+    if args.prompt is None and len(args.model.split()) > 1 and not os.path.exists(args.model):
+        args.usage_error(f'the model comes before the question: gemsmith run pebble "{args.model[:200]}"')
     if args.json and is_chat(args):
         args.usage_error("--json is for programs: give PROMPT, or prompts on stdin")
 

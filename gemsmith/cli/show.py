@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from gemsmith.cli.output import write
 from gemsmith.config import cost
 from gemsmith.config.model import ModelConfig
 from gemsmith.config.presets import preset, preset_names
@@ -18,6 +20,7 @@ from gemsmith.config.text import LayerConfig, TextConfig
 from gemsmith.errors import ModelNotFoundError
 
 CONTEXTS = (4096, 32_768, 131_072)
+NUMBERS = {"bfloat16": 2, "float32": 4}  # bytes of a number, in the types that people compute in
 EPILOG = """\
 examples:
   gemsmith show e2b
@@ -74,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({name: value for name, value in facts.items() if name != "model"}, indent=2))
     else:
-        print("\n".join(page(facts)))
+        write(sys.stdout, "\n".join(page(facts)) + "\n")  # a folder's name may be a stranger's
     return 0
 
 
@@ -88,6 +91,7 @@ def describe(source: str) -> dict[str, Any]:
         "parameters": cost.total_parameters(config, include_dead=ships_dead),
         "parameters_by_component": cost.parameters(config, include_dead=ships_dead),
         "text_parameters": cost.text_parameters(config),
+        "weight_bytes": {dtype: cost.text_parameters(config) * nbytes for dtype, nbytes in NUMBERS.items()},
         "effective_parameters": cost.effective_parameters(config),
         "active_parameters": cost.active_parameters(config),
         "costs": [costs(text, context) for context in contexts(text)],
@@ -117,7 +121,7 @@ def find(source: str) -> tuple[ModelConfig, bool]:
         path = copy
     if path.suffix == ".gguf":
         raise ModelNotFoundError(f"{source[:200]} is a GGUF file; gemsmith shows only what has a config.json so far")
-    if not source or not (path.is_file() or path.is_dir()):  # a pipe would never end
+    if not source or not (os.path.isfile(path) or os.path.isdir(path)):  # a pipe would never end
         raise ModelNotFoundError(
             f"there is no model {source[:200]!r}; known names are {', '.join(preset_names())}, or give the path of a"
             " checkpoint folder or a config.json"
@@ -187,7 +191,8 @@ def page(facts: dict[str, Any]) -> Iterator[str]:
     yield from ("", *layer_lines(config.text))
     yield from ("", *parameter_lines(facts))
     yield from ("", *cost_lines(facts["costs"]), "")
-    yield from textwrap.wrap(NOTES + (SKIP_NOTE if config.text.num_kv_shared_layers else ""), 80)
+    notes = NOTES + (SKIP_NOTE if config.text.num_kv_shared_layers else "")
+    yield from textwrap.wrap(f"{notes} Whether this machine can hold it: gemsmith doctor {facts['name']}", 80)
 
 
 def model_facts(config: ModelConfig) -> Iterator[tuple[str, str]]:
@@ -260,6 +265,8 @@ def parameter_lines(facts: dict[str, Any]) -> Iterator[str]:
         yield f"  {'text without the per-layer table':<40}{facts['effective_parameters']:>16,}"
     if facts["active_parameters"] != facts["effective_parameters"]:
         yield f"  {'active for one token':<40}{facts['active_parameters']:>16,}"
+    for dtype, nbytes in facts["weight_bytes"].items():
+        yield f"  {f'memory for text weights in {dtype}':<40}{scaled(nbytes, 'B'):>16}"
 
 
 def cost_lines(rows: list[dict[str, int]]) -> Iterator[str]:

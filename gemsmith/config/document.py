@@ -1,4 +1,4 @@
-"""A small JSON file from a stranger, read with bounds: size, values, depth, numbers, duplicate keys."""
+"""A stranger's JSON: `strict_json` reads it as the standard has it, `read_document` a small file of it with bounds."""
 
 from __future__ import annotations
 
@@ -36,9 +36,7 @@ def parse_document(data: bytes, name: str) -> dict[str, Any]:
     if sum(data.count(mark) for mark in (b",", b"[", b"{")) > MAX_VALUES:
         raise ConfigError(f"{name} holds more than {MAX_VALUES:,} values; that is no config of a model")
     try:
-        document = json.loads(
-            data, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant, parse_float=_finite
-        )
+        document = strict_json(data)
     except RecursionError:
         raise ConfigError(f"{name} is nested deeper than {MAX_DEPTH} levels") from None
     except ValueError as error:  # bad JSON, bad UTF-8, an integer of thousands of digits
@@ -47,6 +45,11 @@ def parse_document(data: bytes, name: str) -> dict[str, Any]:
         raise ConfigError(f"{name} must hold a JSON object, found {type(document).__name__}")
     _check_depth(document, name)
     return document
+
+
+def strict_json(data: bytes | str) -> Any:
+    """A JSON value; ValueError or RecursionError also for a key twice, NaN, and what is no finite number."""
+    return json.loads(data, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant, parse_float=_finite)
 
 
 def _check_depth(document: Any, name: str) -> None:

@@ -43,7 +43,7 @@ WEIGHTS: Mapping[str, float] = {
     "add_thought": 3,
     "subtract_thought": 3,
     "copy": 6,
-    "sort": 14,
+    "sort": 8,
     "lookup": 9,
     "tool_call": 7,
     "tool_answer": 5,

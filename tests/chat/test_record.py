@@ -179,6 +179,9 @@ BROKEN = [
     {"role": "assistant", "content": "x", "logprobs": [1]},
     {"role": "assistant", "content": "x", "logprobs": [{"id": 1, "token": "a", "logprob": "b"}]},
     {"role": "assistant", "content": "x", "logprobs": [{"id": 1, "token": "a", "top_logprobs": [1]}]},
+    {"role": "assistant", "content": "x", "logprobs": [{"id": 1, "token": "a", "logprob": float("inf")}]},
+    {"role": "assistant", "content": "x", "logprobs": [{"id": 1, "token": "a", "logprob": 10**400}]},
+    {"role": "assistant", "content": "x", "usage": {"prompt_tokens": 10**4000, "completion_tokens": 1}},
     {"role": "tool", "content": "x", "name": 3},
 ]
 

@@ -7,7 +7,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from gemsmith.chat.values import Event, Malformed, Message, Text, Thought, ToolCall, ToolResult, Usage
+from gemsmith.chat.values import (
+    Event,
+    Image,
+    Malformed,
+    Message,
+    Prompt,
+    Text,
+    Thought,
+    ToolCall,
+    ToolResult,
+    Usage,
+)
 from gemsmith.cli import conversations
 from gemsmith.cli.chat.commands import COMMANDS, Desk, Leave, is_command, run_command
 from gemsmith.cli.chat.conversation import Conversation
@@ -283,7 +294,9 @@ def test_a_command_that_cannot_says_why(desk, line, says):
 def test_settings_reach_the_model(desk):
     run_command(desk, "/set temperature 0.5")
     run_command(desk, "/set stop END")
-    assert run_command(desk, "/set").startswith("temperature 0.5 · stop ['END'];")
+    told = run_command(desk, "/set")
+    assert told.startswith("temperature 0.5 · stop ['END']; /set NAME VALUE sets top_p, top_k,")
+    assert told.endswith(", frequency_penalty; off unsets")
     run_command(desk, "/think on")
     run_command(desk, "/system Be brief.")
     desk.talk.ask("hi")
@@ -301,6 +314,17 @@ def test_a_model_without_eyes_refuses_a_picture_at_once(desk, tmp_path):
     with pytest.raises(UnsupportedMediaError, match="cannot take image input"):
         run_command(desk, f"/image {tmp_path}/a.png")
     assert desk.talk.media == []
+
+
+def test_a_conversation_with_a_picture_is_not_taken_over_without_eyes(desk, monkeypatch):
+    picture = Image("https://example.org/a.png")
+    desk.keeper.save_as("seen", Conversation(messages=[Message("user", (picture,))]))
+    desk.keeper.let_go()
+    monkeypatch.setattr(desk.model, "render", lambda messages, **options: Prompt((1,), (picture,)))
+    desk.model.answer = lambda messages: (_ for _ in ()).throw(UnsupportedMediaError("fake cannot take image input"))
+    with pytest.raises(UnsupportedMediaError, match="cannot take image input"):
+        run_command(desk, "/load seen")
+    assert desk.conversation.messages == [] and desk.keeper.name is None
 
 
 def test_files_and_pictures_go_with_the_next_question_and_only_that(desk, tmp_path):

@@ -139,6 +139,7 @@ BROKEN = [
         {"messages": [USER, {"role": "assistant", "content": "x"}], "forgotten": 1}, {"system": 3}, {"think": "yes"},
         {"tools": {}}, {"tools": [3]},
     )),
+    *(json.dumps(GOOD | {"tools": [{"x": "?"}]}).replace('"?"', x).encode() for x in ("1e999", "NaN", '1, "x": 2')),
 ]  # fmt: skip
 
 

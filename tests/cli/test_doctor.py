@@ -231,13 +231,15 @@ def test_no_secret_is_shown() -> None:
             "HF_ENDPOINT": "https://me:sesame@mirror.example/x?key=sesame",
             "https_proxy": "http://me:sesame@proxy:3128",
             "ALL_PROXY": "me:sesame@proxy:1",
+            "HTTP_PROXY": "http://me:a@sesame@proxy:1",
+            "HTTPS_PROXY": "https://me:a/sesame@proxy:1",
             "HF_HOME": "/models",
             "PATH": "/bin",
             "GEMSMITH_DEBUG": "x" * 200,
         }
     )
     assert "sesame" not in json.dumps(got)
-    assert got["HF_TOKEN"] == "(set, not shown)" and got["https_proxy"] == "http://...@proxy:3128"
+    assert got["HF_TOKEN"] == "(set, not shown)" and got["https_proxy"] == "http://(not shown)@proxy:3128"
     assert got["HF_HOME"] == "/models" and "PATH" not in got and len(got["GEMSMITH_DEBUG"]) == 60
 
 
@@ -355,7 +357,20 @@ def test_a_model_that_is_nowhere() -> None:
 
 def test_a_model_that_is_only_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    assert look("google/gemma-4-E2B-it")["name"].fix == "gemsmith pull google/gemma-4-E2B-it"
+    monkeypatch.setattr(probe, "available_memory", lambda: 1 << 40)
+    monkeypatch.setattr("gemsmith.engine.load", lambda source: pytest.fail("it would be downloaded"))
+    for name in ("google/gemma-4-E2B-it", "e2b", "gemma4:e2b"):
+        got = look(name, quick=False)
+        assert got["name"].mark == "note" and "not on this machine" in got["name"].text
+        assert got["name"].fix == f"gemsmith pull {name}"
+        assert "9.26 GB" in got["takes"].text and got["memory"].mark == "ok"
+
+
+def test_a_repository_of_which_nothing_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    got = look("someone/something")
+    assert list(got) == ["name"] and got["name"].mark == "wrong"
+    assert got["name"].fix == "gemsmith pull someone/something"
 
 
 def test_a_stand_in_and_a_bare_config(folder: Path) -> None:

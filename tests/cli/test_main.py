@@ -10,7 +10,7 @@ import warnings
 import pytest
 
 from gemsmith import __version__
-from gemsmith.cli.main import COMMANDS
+from gemsmith.cli.main import COMMANDS, MEANT
 from gemsmith.errors import ModelNotFoundError
 
 
@@ -42,6 +42,17 @@ def test_a_mistyped_command_names_the_nearest(gemsmith_):
     ended = gemsmith_("rnu", "pebble")
     assert (ended.code, ended.out) == (2, "")
     assert "did you mean 'run'?" in ended.err
+
+
+@pytest.mark.parametrize(("said", "meant"), MEANT.items())
+def test_words_of_other_programs_name_ours(gemsmith_, said, meant):
+    assert said not in COMMANDS and f"did you mean {meant!r}?" in gemsmith_(said, "pebble").err
+
+
+def test_help_is_asked_for_in_words_too(gemsmith_):
+    assert gemsmith_("help").out == gemsmith_("--help").out != ""
+    assert gemsmith_("help", "pull").out == gemsmith_("pull", "--help").out != ""
+    assert gemsmith_("help", "nope").code == 2
 
 
 def test_an_unknown_command_lists_what_there_is(gemsmith_):

@@ -33,6 +33,14 @@ def test_files_and_environment_reach_the_model_as_flags_do(gemsmith_, model, use
     assert model.asked[0][1] == {"think": True, "temperature": 0.5, "stop": ["a", "b"]}
 
 
+def test_a_mistyped_variable_is_told(gemsmith_, model, user_file, monkeypatch):
+    monkeypatch.setenv("GEMSMITH_TEMPRATURE", "1")
+    monkeypatch.setenv("GEMSMITH_OF_SOMEBODY_ELSES_PROGRAM", "1")
+    ended = gemsmith_("run", "pebble", "hi")
+    assert (ended.code, ended.out) == (0, "1: hi\n") and "temperature" not in model.asked[0][1]
+    assert ended.err == "(GEMSMITH_TEMPRATURE means nothing to gemsmith; did you mean GEMSMITH_TEMPERATURE?)\n"
+
+
 def test_a_flag_takes_back_what_a_file_says(gemsmith_, model, user_file):
     user_file.write_text('system = "Be brief."\nthink = true\nstop = "a"\n')
     gemsmith_("run", "pebble", "hi", "--no-think", "--stop", "b", "--stop", "c")

@@ -305,6 +305,15 @@ def test_a_file_that_does_not_fit_is_told_in_tokens(gemsmith_, model, tmp_path):
     assert "long.txt is 1,523 tokens, and the model's context is 1,000" in ended.err
 
 
+def test_a_question_in_the_models_place_is_told(gemsmith_, model, tmp_path):
+    ended = gemsmith_("run", "Why is the sky blue?")
+    assert (ended.code, ended.out, model.loaded) == (2, "", [])
+    assert 'the model comes before the question: gemsmith run pebble "Why is the sky blue?"' in ended.err
+    (tmp_path / "my models").mkdir()
+    gemsmith_("run", f"{tmp_path}/my models", stdin="hi\n")
+    assert [name for name, _ in model.loaded] == [f"{tmp_path}/my models"]
+
+
 def test_a_missing_file_costs_no_loading(gemsmith_, model):
     ended = gemsmith_("run", "pebble", "what?", "--file", "nowhere.txt")
     assert (ended.code, model.loaded) == (1, []) and "nowhere.txt" in ended.err

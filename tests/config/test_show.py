@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,8 @@ def test_the_page_of_e2b(capsys: pytest.CaptureFixture[str]) -> None:
         "16          sliding            1       256     12,288   those of layer 13\n    15-18, 20-23, 25-28, 30-33",
         "per-layer embedding table                  2,348,810,240    45.8%",
         "whole file                                 5,123,178,979",
+        "memory for text weights in bfloat16              9.26 GB",
+        "hold it: gemsmith doctor e2b",
         "32,768             2.82 GFLOP       7.63 GFLOP       8.43 GFLOP       208 MB",
     ):
         assert line in page
@@ -50,6 +53,7 @@ def test_json_of_e2b(capsys: pytest.CaptureFixture[str]) -> None:
     assert facts["config"] == preset("e2b").to_json()
     assert [cost["context"] for cost in facts["costs"]] == [4096, 32_768, 131_072]
     assert facts["layers"][20]["kv_source"] == 13
+    assert facts["weight_bytes"] == {"bfloat16": 9_257_138_758, "float32": 18_514_277_516}
 
 
 def test_a_folder_is_as_good_as_a_name(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -85,3 +89,21 @@ def test_a_pipe_is_no_model_and_is_not_waited_for(capsys: pytest.CaptureFixture[
     os.mkfifo(tmp_path / "pipe.json")
     assert main(["show", str(tmp_path / "pipe.json")]) == 1
     assert "there is no model" in capsys.readouterr().err
+
+
+def test_a_name_longer_than_any_file_is_no_model(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "a" * 10_000]) == 1
+    err = capsys.readouterr().err
+    assert "there is no model 'aaa" in err and len(err) < 1000
+
+
+def test_a_folders_name_reaches_a_terminal_harmlessly(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "a\x1b]0;owned\x07"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(preset("e2b").to_json()))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    assert main(["show", str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert "owned" in out and "\x1b" not in out and "\x07" not in out

@@ -220,3 +220,26 @@ def test_a_model_is_known_by_its_weights(tmp_path, monkeypatch):
     assert fingerprint(tmp_path / "two" / "model.safetensors") == fingerprint(tmp_path / "two" / "model.safetensors")
     (tmp_path / "two" / "config.json").write_text("{ }")
     assert fingerprint(tmp_path / "two") != before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no links and pipes")
+@pytest.mark.parametrize("lay", [lambda part, file: part.symlink_to(file), lambda part, file: os.mkfifo(part)])
+def test_a_part_that_is_no_file_of_its_own_is_not_written(lay, tmp_path):
+    mine = tmp_path / "mine"
+    mine.touch()
+    work = Work(tmp_path / "out.jsonl")
+    lay(work.part, mine)
+    with pytest.raises(GemsmithError, match="cannot write"):
+        work.begin({}, overwrite=False, restart=False)
+    assert mine.read_bytes() == b"" and not work.out.exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no links")
+def test_a_link_in_place_of_the_draft_is_not_followed(tmp_path):
+    mine = tmp_path / "mine"
+    mine.write_text("mine")
+    (tmp_path / ".out.jsonl.part.json.new").symlink_to(mine)
+    work = Work(tmp_path / "out.jsonl")
+    work.begin({}, overwrite=False, restart=False)
+    work.stop()
+    assert mine.read_text() == "mine" and work.head.is_file() and not work.head.is_symlink()

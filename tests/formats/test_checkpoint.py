@@ -255,6 +255,7 @@ def test_missing_unexpected_and_misshaped_tensors_are_all_named(folder: Path):
         open_checkpoint(folder)
     assert caught.value.missing == (A_NORM,) and caught.value.unexpected == ("model.extra",)
     assert caught.value.misshaped == ("model.language_model.layers.0.layer_scalar [2] instead of [1]",)
+    assert "1 tensor with the wrong shape: " in str(caught.value)
     assert str(folder) in str(caught.value)
 
 

@@ -116,16 +116,18 @@ def test_kill_9_at_100_random_instants(hub: Imitation, cache: Path, nursery: Nur
     hub.add(REPO, small_files() | {"model.safetensors": weights})
     hub.faults = Faults(bytes_per_s=60e6)
 
+    assert nursery.pull(REPO) == 0  # the first pays for what is made once
+    shutil.rmtree(cache)
     begun = time.monotonic()
     assert nursery.pull(REPO) == 0
-    whole_s = time.monotonic() - begun
+    window_s = min(time.monotonic() - begun, 2.0)
     shutil.rmtree(cache)
 
     killed = completed = instants = 0
     while killed < KILLS:
         before = on_disk(cache)
         hub.forget()
-        code = nursery.pull(REPO, kill_after_s=chance.uniform(0.001, 0.6 * whole_s))
+        code = nursery.pull(REPO, kill_after_s=chance.uniform(0.001, window_s))
         instants += 1
         visible = assert_whole_or_invisible(cache, hub)
         assert (find(Wanted(REPO)) is not None) is visible
@@ -133,6 +135,7 @@ def test_kill_9_at_100_random_instants(hub: Imitation, cache: Path, nursery: Nur
         after = on_disk(cache)
         assert all(after[name] >= size for name, size in before.items())  # what had arrived is still there
         killed += code == -signal.SIGKILL
+        window_s *= 0.8 if visible else 1.05  # a busy machine is slower, and then less so: some four kills a model
         if code == 0 or visible:
             completed += 1
             assert nursery.pull(REPO) == 0 and assert_whole_or_invisible(cache, hub)
@@ -141,7 +144,7 @@ def test_kill_9_at_100_random_instants(hub: Imitation, cache: Path, nursery: Nur
     assert nursery.pull(REPO) == 0
     assert assert_whole_or_invisible(cache, hub)
     assert not list(cache.glob(f"*/blobs/*{INCOMPLETE}")) and not list(cache.glob("*/.gemsmith*"))
-    print(f"{killed} kills in {instants} pulls, {completed} models completed on the way, a whole pull {whole_s:.2f} s")
+    print(f"{killed} kills in {instants} pulls, {completed} models completed on the way")
 
 
 @pytest.mark.long

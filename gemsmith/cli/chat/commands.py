@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from gemsmith.chat.values import Image, Media, Message
 from gemsmith.cli import conversations, documents
 from gemsmith.cli.chat.conversation import Conversation
 from gemsmith.cli.chat.keeper import Keeper
@@ -107,7 +108,14 @@ def check(model: Any, conversation: Conversation) -> None:
 
     read_tools(conversation.tools)
     if conversation.messages:
-        model.render(conversation.seen(), tools=conversation.tools, think=conversation.think)
+        prompt = model.render(conversation.seen(), tools=conversation.tools, think=conversation.think)
+        if prompt.media:
+            check_media(model, prompt.media[0])
+
+
+def check_media(model: Any, media: Media) -> None:
+    """A model without that sense says so itself, before it reads a word."""
+    model.stream([Message("user", (media,))], think=False)
 
 
 def told(conversation: Conversation, name: str) -> str:
@@ -149,16 +157,13 @@ def system(desk: Desk, argument: str) -> str:
 
 
 def image(desk: Desk, argument: str) -> str:
-    from gemsmith.chat.values import Image, Message
     from gemsmith.files import regular_file
 
     talk = desk.chat
     path = documents.path_of(_needed(argument, "/image PATH"))
     with regular_file(path, RequestError):
         picture = Image(path.absolute())
-    desk.model.stream(
-        [Message("user", (picture,))], think=False
-    )  # a model without eyes says so itself, before it reads a word
+    check_media(desk.model, picture)
     talk.media.append(picture)
     return f"{documents.shown_name(path)} goes with your next question"
 
@@ -194,7 +199,8 @@ def set_(desk: Desk, argument: str) -> str:
     name, _, value = argument.partition(" ")
     if not name:
         said = [f"{key} {value}" for key, value in sampling.items()]
-        return (" · ".join(said) + "; " if said else "") + "everything else is the model's own (/set NAME VALUE)"
+        others = ", ".join(setting.key for setting in SAMPLING if setting.key not in sampling)
+        return (" · ".join(said) + "; " if said else "") + f"/set NAME VALUE sets {others}; off unsets"
     setting = _setting(name)
     if not value.strip():
         return (

@@ -10,6 +10,7 @@ from gemsmith.chat.tools import read_tools
 from gemsmith.chat.values import Message, Text, ToolCall
 from gemsmith.cli.documents import path_of
 from gemsmith.cli.output import note
+from gemsmith.config.document import strict_json
 from gemsmith.errors import ToolError
 from gemsmith.files import read_bytes
 
@@ -20,7 +21,7 @@ def read_tools_file(path: str, model: Any) -> list[dict[str, Any]]:
     """The declarations in a file: OpenAI's list, or one of them; ToolError if the model could not be told of them."""
     file = path_of(path)
     try:
-        declared = json.loads(read_bytes(file, MAX_BYTES, ToolError))
+        declared = strict_json(read_bytes(file, MAX_BYTES, ToolError))
     except (ValueError, RecursionError) as error:
         raise ToolError(f"{file} is not JSON ({error}); it needs a list of tools as OpenAI's API takes it") from None
     if isinstance(declared, dict):

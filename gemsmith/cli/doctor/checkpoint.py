@@ -11,6 +11,7 @@ from gemsmith.cli.doctor.finding import Finding, size
 from gemsmith.config import GenerationConfig, ModelConfig, preset
 from gemsmith.config.cost import kv_bytes
 from gemsmith.errors import GemsmithError, ModelNotFoundError
+from gemsmith.hub.known import preset_of
 from gemsmith.hub.names import DEFAULT_TOKENIZER, Resolved, resolve
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ def look_at_model(facts: dict[str, Any], source: str, *, quick: bool, say: Say) 
     try:
         found = resolve(source)
         facts["kind"], facts["path"] = found.kind, str(found.path or "")
-        yield Finding("ok", "name", _place(found))
         config = _config(found)
+        yield _place(found)
         facts["config"] = {"model_type": config.model_type, "dtype": config.dtype}
         yield Finding("ok", "config", _described(config))
         if found.kind == "config":
@@ -43,7 +44,7 @@ def look_at_model(facts: dict[str, Any], source: str, *, quick: bool, say: Say) 
             yield finding
         if checkpoint is not None and not quick:
             yield from _weights(checkpoint, say)
-        if fits and not quick:
+        if fits and not quick and found.kind != "remote":
             yield from _numbers(source, config, checkpoint, say)
     except ModelNotFoundError as error:
         yield Finding("wrong", "name", str(error), f"gemsmith pull {source}" if _is_on_the_hub(source) else "")
@@ -63,15 +64,23 @@ def _is_on_the_hub(source: str) -> bool:
         return False
 
 
-def _place(found: Resolved) -> str:
+def _place(found: Resolved) -> Finding:
+    if found.kind == "remote":
+        told = f"{found.name} is not on this machine; what follows is known of it without its files"
+        return Finding("note", "name", told, f"gemsmith pull {found.name}")
     if found.path is None:
-        return f"{found.name}: a stand-in whose weights are made from a seed"
+        return Finding("ok", "name", f"{found.name}: a stand-in whose weights are made from a seed")
     files = [found.path] if found.path.is_file() else sorted(found.path.iterdir())
     held = sum(file.stat().st_size for file in files if file.is_file())
-    return f"{found.name}: {size(held)} in {found.path}"
+    return Finding("ok", "name", f"{found.name}: {size(held)} in {found.path}")
 
 
 def _config(found: Resolved) -> ModelConfig:
+    """The model's own config; for one of Google's that is not here, the one that is known."""
+    if found.wanted is not None and found.path is None:
+        if (known := preset_of(found.wanted.repo)) is None:
+            raise ModelNotFoundError(f"{found.name} is not here, and without its files nothing is known of it")
+        return preset(known)
     if found.path is None:
         return preset(found.name)
     path: Path = found.path

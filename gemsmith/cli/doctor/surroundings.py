@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gemsmith.cli.doctor.finding import Finding, size
+from gemsmith.cli.settings.environment import without_secrets
 
 SHOWN = re.compile(
     r"(?:(?:HTTPS?|ALL|NO|FTP)_PROXY|HF_\w+|HUGGING_?FACE_\w+|GEMSMITH_\w+|CUDA_VISIBLE_DEVICES|PYTORCH_\w+|TORCH_\w+"
@@ -40,8 +41,7 @@ def shown_variables(environment: Mapping[str, str]) -> dict[str, str]:
         if SECRET.search(name):
             value = "(set, not shown)" if value else "(empty)"
         else:
-            value = re.sub(r"(^|://)[^/@\s]*@", r"\1...@", value)  # an address's user and password
-            value = value.partition("?")[0] if "://" in value else value
+            value = without_secrets(value)
         found[name] = value if len(value) <= MAX_VALUE else f"{value[: MAX_VALUE - 3]}..."
     return found
 

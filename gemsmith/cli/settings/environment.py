@@ -72,10 +72,12 @@ def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def shown_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables of VARIABLES that are set, fit to be shown: no token, no password of an address."""
+    """The variables of VARIABLES that are set, fit to be shown: no token, no user and password of an address."""
     found = {name: environ[name] for name in VARIABLES if environ.get(name)}
-    return {name: "(set, not shown)" if "TOKEN" in name else _no_password(value) for name, value in found.items()}
+    return {name: "(set, not shown)" if "TOKEN" in name else without_secrets(value) for name, value in found.items()}
 
 
-def _no_password(value: str) -> str:
-    return re.sub(r"//[^/@]*@", "//(not shown)@", value)
+def without_secrets(value: str) -> str:
+    """An address without its user, password and query; `user:password@host` is one too. A path stays as it is."""
+    value = re.sub(r"(?s)^(\w*:?//|(?![./~\\]|\w:[\\/])).*@", r"\1(not shown)@", value)
+    return value.partition("?")[0] if "//" in value else value

@@ -89,8 +89,7 @@ def is_planted(path: Path) -> bool:
         folder, file = os.stat(path.parent), os.lstat(path)
     except OSError:
         return True  # gone, or not for us to see
-    is_shared = folder.st_mode & stat.S_IWOTH and folder.st_mode & stat.S_ISVTX
-    return bool(is_shared) and file.st_uid not in (os.geteuid(), 0)
+    return bool(folder.st_mode & stat.S_IWOTH) and file.st_uid not in (os.geteuid(), 0)
 
 
 def read(path: Path, of_project: bool) -> SettingsFile | None:

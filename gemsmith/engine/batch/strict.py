@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
+from gemsmith.config.document import strict_json
 from gemsmith.errors import RequestError
 
 MAX_DEPTH = 64
@@ -20,7 +20,7 @@ def parse(data: bytes) -> Any:
             f"not UTF-8 text: byte 0x{data[error.start]:02x} at position {error.start + 1}; save the file as UTF-8"
         ) from None
     try:
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
+        value = strict_json(text)
     except RecursionError:
         raise RequestError(f"nested deeper than {MAX_DEPTH} levels") from None
     except json.JSONDecodeError as error:
@@ -54,23 +54,3 @@ def _check_characters(values: list[Any]) -> None:
             half = next((char for char in text if "\ud800" <= char <= "\udfff"), None)
             if half is not None:
                 raise RequestError(f"\\u{ord(half):04x} stands alone, and is half of a character; write both halves")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    out = dict(pairs)
-    if len(out) != len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"the key {twice[:60]!r} stands twice in one object")
-    return out
-
-
-def _no_constant(text: str) -> Any:
-    raise ValueError(f"{text} is not a JSON number")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text[:60]} is too large for a number")
-    return value

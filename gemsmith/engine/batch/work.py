@@ -35,6 +35,8 @@ from gemsmith.files import read_bytes, sync_folder
 FORMAT = {"format": "gemsmith batch", "version": 1}
 MAX_HEAD = 1 << 24
 SYNC_S = 1.0
+# in a folder that others may write to, OUT.part may be a link to a file of ours, or a pipe that nobody reads
+SAFELY = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,8 @@ class Work:
         """First an empty OUT.part, then its head: a head alone means that all is finished."""
         self._open(os.O_CREAT | os.O_TRUNC)
         os.fsync(self._fd)
-        with open(self._draft, "wb") as file:
+        self._draft.unlink(missing_ok=True)
+        with open(self._draft, "xb") as file:  # never through a link that somebody laid there
             file.write(json.dumps({**FORMAT, "belongs_to": dict(identity)}, ensure_ascii=True, indent=1).encode())
             file.flush()
             os.fsync(file.fileno())
@@ -148,8 +151,8 @@ class Work:
 
     def _go_on(self) -> Begun:
         """Count the whole lines, and cut off what follows them."""
-        begun, size = self._counted(self.part)
         self._open(0)
+        begun, size = self._counted(self.part)
         os.ftruncate(self._fd, size)
         self._size = os.lseek(self._fd, size, os.SEEK_SET)
         return begun
@@ -199,7 +202,7 @@ class Work:
 
     def _open(self, flags: int) -> None:
         try:
-            self._fd = os.open(self.part, os.O_WRONLY | flags | getattr(os, "O_CLOEXEC", 0), 0o666)
+            self._fd = os.open(self.part, os.O_WRONLY | flags | SAFELY, 0o666)
         except OSError as cause:
             raise GemsmithError(
                 f"cannot write {self.part}: {cause.strerror or cause}; choose another output"

@@ -72,16 +72,6 @@ def _lacks(device: str) -> str | None:
     return None
 
 
-def torch_facts() -> dict[str, str]:
-    """How this torch was built and what it uses, as words."""
-    return {
-        "cuda": torch.version.cuda or "",
-        "hip": torch.version.hip or "",
-        "cpu_kernels": torch.backends.cpu.get_cpu_capability(),
-        "threads": str(torch.get_num_threads()),
-    }
-
-
 def _cuda() -> list[Accelerator]:
     found = []
     for i in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):

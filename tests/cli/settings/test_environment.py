@@ -71,3 +71,19 @@ def test_unknown_variables_come_with_the_nearest_known():
         "GEMSMITH_TEMPRATURE": "GEMSMITH_TEMPERATURE",
         "GEMSMITH_XYZZY": "",
     }
+
+
+@pytest.mark.parametrize(
+    "value, shown",
+    [
+        ("https://me:sesame@host/x?key=sesame", "https://(not shown)@host/x"),
+        ("http://me:a@sesame@host:1", "http://(not shown)@host:1"),
+        ("https://me:a/sesame@host", "https://(not shown)@host"),
+        ("me:sesame@host:1", "(not shown)@host:1"),
+        ("//me:sesame@host", "//(not shown)@host"),
+        ("https://host:1/x", "https://host:1/x"),
+        *((path, path) for path in ("/models/a@b", "~/a@b", "./a@b", "C:\\a@b")),
+    ],
+)
+def test_an_address_is_shown_without_its_secrets(value, shown):
+    assert environment.without_secrets(value) == shown

@@ -47,11 +47,12 @@ def test_a_working_folder_that_is_gone_has_no_project(place, monkeypatch):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="no owners")
-def test_a_file_that_somebody_else_put_into_a_shared_folder_is_not_taken(place, monkeypatch):
+@pytest.mark.parametrize("mode", [0o1777, 0o777], ids=oct)
+def test_a_file_that_somebody_else_put_into_a_shared_folder_is_not_taken(mode, place, monkeypatch):
     """Another user's gemsmith.toml in a folder for everyone does not speak for those who work below it."""
     (place.project / ".git").rmdir()
     path = write(place.project.parent / "gemsmith.toml", "top_k = 1\n")
-    path.parent.chmod(0o1777)
+    path.parent.chmod(mode)
     assert place.value("top_k") == 1, "one's own is"
     if os.geteuid() == 0:
         os.chown(path, 12345, -1)
