@@ -102,12 +102,16 @@ class RequestError(GemsmithError):
 
 
 class ContextLengthError(RequestError):
-    """A prompt longer than the context the model was started for (counts in tokens); `most` is what it could be."""
+    """A prompt longer than the context the model was started for (counts in tokens); `most` is what it could be.
 
-    def __init__(self, num_tokens: int, limit: int, most: int = 0):
+    `is_least`: the prompt was not counted, since it has more characters than so many tokens could have.
+    """
+
+    def __init__(self, num_tokens: int, limit: int, most: int = 0, is_least: bool = False):
         self.num_tokens, self.limit = num_tokens, limit
         larger = f", or load the model with a larger max_context, up to {most}" if most > limit else ""
-        super().__init__(f"prompt has {num_tokens} tokens but this model's context is {limit}; shorten it{larger}")
+        least = "at least " if is_least else ""
+        super().__init__(f"prompt has {least}{num_tokens} tokens but this model's context is {limit}; shorten it{larger}")
 
 
 class SamplingError(RequestError):

@@ -57,6 +57,11 @@ class Pieces:
     def spelled(self) -> str:
         return "".join(piece.text for piece in self.items)
 
+    def least_tokens(self, tokenizer: Tokenizer) -> int:
+        """Fewer tokens than these the prompt surely has not, as its length tells without encoding it."""
+        content = sum(len(piece.text) for piece in self.items if not piece.is_control)
+        return sum(piece.is_control for piece in self.items) + tokenizer.least_tokens(content)
+
     def prompt(self, tokenizer: Tokenizer) -> Prompt:
         ids = encode((piece._replace(learn=False) for piece in self.items), tokenizer)
         return Prompt(tuple(ids), tuple(self.media), self.spelled())

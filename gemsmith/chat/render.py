@@ -47,6 +47,13 @@ def render(
 ) -> Prompt:
     """The prompt of a conversation. `empty_thought` iff the config's `hidden_size_per_layer_input` is 0."""
     style = Style(think, preserve_thinking, empty_thought)
+    return compose(messages, tools, style, add_generation_prompt=add_generation_prompt).prompt(tokenizer)
+
+
+def compose(
+    messages: Given | Sequence[Given], tools: Sequence[Any], style: Style, *, add_generation_prompt: bool = True
+) -> Pieces:
+    """The prompt of a conversation before it becomes ids, which is what takes long where it is long."""
     turns = read_turns(messages)
     pieces = Pieces()
     write_opening(pieces, turns, read_tools(tools), style)
@@ -55,7 +62,7 @@ def render(
         write_turn(pieces, body, index, style)
     if add_generation_prompt:
         write_generation_prompt(pieces, body, style)
-    return pieces.prompt(tokenizer)
+    return pieces
 
 
 def body_of(turns: list[Turn]) -> list[Turn]:

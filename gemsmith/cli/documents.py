@@ -76,12 +76,15 @@ def shown_name(file: Path) -> str:
 
 def num_tokens(model: Any, document: Document) -> int:
     """How much of the context the document takes; GemsmithError if it alone is more than there is."""
-    count = len(model.tokenizer.encode(document.fenced()))
+    text = document.fenced()
+    least = model.tokenizer.least_tokens(len(text))
+    is_counted = least < model.max_context  # counting megabytes takes seconds
+    count = len(model.tokenizer.encode(text)) if is_counted else least
     if count >= model.max_context:
         most = model.config.text.max_position_embeddings
         larger = f", or run with a larger --max-context, up to {most}" if most > model.max_context else ""
         raise GemsmithError(
-            f"{document.name} is {count:,} tokens, and the model's context is {model.max_context:,}; give a part of"
+            f"{document.name} is {'' if is_counted else 'at least '}{count:,} tokens, and the model's context is {model.max_context:,}; give a part of"
             f" it{larger}"
         )
     return count

@@ -12,6 +12,7 @@ from gemsmith.cli.output import MANNER, colours, note, wrapped, write
 from gemsmith.hub.report import Lines, Plan, Report, Silent, done_line, duration, of, plan_lines, size
 
 NAME_WIDTH = 32
+SPARE_COLUMNS = 2
 
 
 def ensure_here(model: str) -> None:
@@ -66,9 +67,7 @@ class Bar:
     """One line that shows all bytes of a pull, their rate, and the time left."""
 
     def __init__(self) -> None:
-        from rich.console import Console
-
-        self._console = Console(stderr=True, no_color=not colours(sys.stderr), highlight=False)
+        self._console = console()
         self._progress: Any = None
         self._task: Any = None
 
@@ -105,6 +104,19 @@ class Bar:
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
+
+
+def console() -> Any:
+    """The terminal, less the columns that "^C" takes: a bar as wide as the window would be broken by it."""
+    from rich.console import Console, ConsoleDimensions
+
+    class Narrower(Console):
+        @property
+        def size(self) -> ConsoleDimensions:
+            width, height = super().size
+            return ConsoleDimensions(max(width - SPARE_COLUMNS, 10), height)
+
+    return Narrower(stderr=True, no_color=not colours(sys.stderr), highlight=False)
 
 
 def bar(console: Any) -> Any:

@@ -74,7 +74,14 @@ def row(model: dict[str, Any]) -> tuple[str, ...]:
     if state == "partial":
         state = f"partial: {of(nbytes, total)}" if total else "partial"
     revision, changed = model.get("revision", "")[:8], model.get("changed")
-    return model["name"], size(nbytes), revision, "" if changed is None else ago(time.time() - changed), state
+    name = model["name"]  # a folder's, which anyone may have named
+    return (
+        name if name.isprintable() else ascii(name),
+        size(nbytes),
+        revision,
+        "" if changed is None else ago(time.time() - changed),
+        state,
+    )
 
 
 def table(rows: list[tuple[str, ...]]) -> Iterator[str]:

@@ -93,7 +93,8 @@ def _remark(args: argparse.Namespace, waiting: Collection[str]) -> None:
     settled = args.settings
     if "model" in waiting:
         why_offline = "; a project's choice, so nothing is downloaded" if settled.keeps_a_project_offline() else ""
-        settled.remarks.append(f"no MODEL given: {args.model} ({settled.source('model')}{why_offline})")
+        what = getattr(args, "model_argument", "MODEL")
+        settled.remarks.append(f"no {what} given: {args.model} ({settled.source('model')}{why_offline})")
     settled.remarks += idle(settled, getattr(args, "takes", ()))
     settled.remarks += mistyped_variables()
 

@@ -49,13 +49,18 @@ def run(args: argparse.Namespace) -> int:
     from gemsmith.errors import ModelNotFoundError
     from gemsmith.hub import cache, known, places
     from gemsmith.hub.connection import offline_error
-    from gemsmith.hub.names import resolve
+    from gemsmith.hub.names import available_names, resolve
     from gemsmith.hub.pull import Terms, pull
     from gemsmith.runtime.probe import total_memory
 
     wanted = known.wanted(args.name)
     if wanted is None:
         found = resolve(args.name)  # tells what is wrong with a name that is none
+        if found.name in available_names():
+            if not args.quiet:
+                note(f"{found.name} comes with gemsmith; nothing to fetch")
+            print(found.path)
+            return 0
         raise ModelNotFoundError(f"{args.name} needs no download: it is {found.path or 'made from a seed'}")
     if args.revision is not None:
         if wanted.revision not in (None, args.revision):

@@ -12,7 +12,8 @@ examples:
   gemsmith rm e2b --yes                        without asking
 
 Files that another revision uses stay, and so does everything outside of the
-cache. A download that was only begun is removed in the same way.
+cache. A download that was only begun is removed in the same way. A repository
+with several GGUF files goes as a whole: name it without a quantisation.
 """
 
 
@@ -43,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
             f"{args.name[:200]!r} is not the name of a model in the cache; gemsmith list shows what is there (files and"
             " folders of your own are yours to remove)"
         )
-    plan = removal(replace(asked, quant=None, revision=args.revision or asked.revision))
+    plan = removal(replace(asked, revision=args.revision or asked.revision))
     parts = [f"revision {commit[:8]}" for commit in plan.commits] + ["an unfinished download"] * plan.begun
     what = f"{plan.wanted.repo} ({', '.join(parts) or 'left-over files'}): {size(plan.nbytes)}"
     if not args.yes:

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from gemsmith.chat import render
+from gemsmith.chat.pieces import Pieces
+from gemsmith.chat.render import Style, compose
 from gemsmith.chat.template import template_warning
 from gemsmith.chat.values import Event, Message, Prompt
 from gemsmith.config import GenerationConfig, ModelConfig, preset
@@ -74,15 +75,7 @@ class Model:
         `messages` is a string, a Message, an OpenAI-style dictionary, or a list of these. `tools` are functions,
         Pydantic models or JSON-schema dictionaries.
         """
-        return render(
-            messages,
-            tokenizer=self.tokenizer,
-            tools=tools,
-            think=think,
-            preserve_thinking=preserve_thinking,
-            # Sizes without per-layer embeddings (12B, 26B-A4B, 31B) were taught that an empty thought means "off".
-            empty_thought=self.config.text.hidden_size_per_layer_input == 0,
-        )
+        return self._composed(messages, tools, think, preserve_thinking).prompt(self.tokenizer)
 
     def chat(
         self,
@@ -119,7 +112,9 @@ class Model:
 
         Bad requests raise here, before the first event is asked for. Closing the iterator stops the model.
         """
-        prompt = self.render(messages, tools=tools, think=think, preserve_thinking=preserve_thinking)
+        pieces = self._composed(messages, tools, think, preserve_thinking)
+        self._check_length(pieces.least_tokens(self.tokenizer))
+        prompt = pieces.prompt(self.tokenizer)
         options = self._options(sampling)
         tokens = self._tokens(prompt, options)
         return stream_reply(
@@ -138,6 +133,7 @@ class Model:
         """The continuation as it is written."""
         if not isinstance(text, str):
             raise RequestError(f"complete continues a string, found {type(text).__name__}")
+        self._check_length(1 + self.tokenizer.least_tokens(len(text)))
         ids = (self.config.text.bos_token_id, *self.tokenizer.encode(text))
         options = self._options(sampling)
         return stream_text(self._tokens(ids, options), self.tokenizer, options.stop)
@@ -152,6 +148,16 @@ class Model:
         finally:
             self.runtime.free(sequence)
         return np.concatenate(parts)
+
+    def _composed(self, messages: Any, tools: Sequence[Any], think: bool, preserve_thinking: bool) -> Pieces:
+        # Sizes without per-layer embeddings (12B, 26B-A4B, 31B) were taught that an empty thought means "off".
+        empty_thought = self.config.text.hidden_size_per_layer_input == 0
+        return compose(messages, tools, Style(think, preserve_thinking, empty_thought))
+
+    def _check_length(self, least: int) -> None:
+        """Refuse what surely does not fit before its megabytes are made tokens, which takes seconds."""
+        if least > self.max_context:
+            raise ContextLengthError(least, self.max_context, self.config.text.max_position_embeddings, is_least=True)
 
     def _tokens(self, prompt: Prompt | Sequence[int], options: Sampling) -> Generator[Token]:
         """The reply's tokens, prompt and reply together at most `max_context`. Whatever is wrong raises now."""

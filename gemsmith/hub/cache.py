@@ -12,8 +12,10 @@ The layout is huggingface_hub's, shared with every program that uses it:
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ RECORD = ".gemsmith.json"
 INCOMPLETE = ".incomplete"
 CONFIG, SINGLE, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 MAX_JSON_BYTES = 4 << 20
+MAX_REF_BYTES = 100
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -81,9 +84,10 @@ def cached_models() -> tuple[Cached, ...]:
             if (begun and begun.revision == commit) or not _is_gemma(snapshot, repo):
                 continue
             names = tuple(sorted(name for name, at in refs.items() if at == commit))
-            whole = is_complete(snapshot) or any(snapshot.glob("*.gguf"))
-            nbytes = sum(file.stat().st_size for file in files_of(snapshot))
-            found.append(Cached(repo, commit, names, snapshot, whole, nbytes, 0, _changed(snapshot)))
+            with suppress(FileNotFoundError):  # it is being removed
+                whole = is_complete(snapshot) or any(snapshot.glob("*.gguf"))
+                nbytes = sum(file.stat().st_size for file in files_of(snapshot))
+                found.append(Cached(repo, commit, names, snapshot, whole, nbytes, 0, _changed(snapshot)))
         found += [begun] if begun else []
     return tuple(found)
 
@@ -117,12 +121,14 @@ def snapshots(folder: Path) -> tuple[str, ...]:
 
 def refs_of(folder: Path) -> dict[str, str]:
     """Branches and tags, and the commits they stood at when they were last asked for."""
-    refs = folder / "refs"
-    try:
-        files = [file for file in refs.glob("**/*") if file.is_file()]
-        return {file.relative_to(refs).as_posix(): file.read_text(errors="replace")[:64].strip() for file in files}
-    except OSError:
-        return {}
+    refs, found = folder / "refs", {}
+    for place, _, names in os.walk(refs):  # enters no links
+        for file in (Path(place) / name for name in names):
+            with suppress(GemsmithError):  # far too long for a commit, or no file at all
+                if not file.is_symlink():
+                    text = read_bytes(file, MAX_REF_BYTES, ModelFileError).decode(errors="replace")
+                    found[file.relative_to(refs).as_posix()] = text.strip()
+    return found
 
 
 def commit_of(folder: Path, revision: str) -> str | None:
@@ -163,7 +169,8 @@ def _begun(folder: Path, repo: str) -> Cached | None:
     have = 0
     for file in record["files"]:
         blob = folder / "blobs" / file["sum"]
-        have += next((p.stat().st_size for p in (blob, blob.with_name(blob.name + INCOMPLETE)) if p.is_file()), 0)
+        with suppress(FileNotFoundError):  # it takes its name, or is being removed
+            have += next((p.stat().st_size for p in (blob, blob.with_name(blob.name + INCOMPLETE)) if p.is_file()), 0)
     total = sum(file["size"] for file in record["files"])
     changed = max(map(_changed, (folder / RECORD, folder / "blobs")))
     return Cached(repo, record["commit"], (str(record.get("revision")),), None, False, have, total, changed)

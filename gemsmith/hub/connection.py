@@ -62,11 +62,11 @@ class Connection:
     @property
     def host(self) -> str:
         """The host's name, for messages."""
+        address = public(self.endpoint)[:200]
         try:
-            host = urlsplit(self.endpoint).netloc.rpartition("@")[2] or self.endpoint[:100]
+            return urlsplit(address).netloc or address
         except ValueError:
-            host = self.endpoint[:100]
-        return host if host.isprintable() else ascii(host)
+            return address
 
     def listing(self, wanted: Wanted) -> Any:
         """What the Hub says about a repository at a revision, as JSON: its commit and files, with sizes and sums."""
@@ -93,6 +93,7 @@ class Connection:
     @contextmanager
     def get(self, url: str, wanted: Wanted, start: int = 0) -> Iterator[Any]:
         """A response to read from, of status 200 or 206; `start` asks for the bytes from there on."""
+        self._check_endpoint()  # first, for huggingface_hub reads the same variable when it is imported
         from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
         from huggingface_hub.utils import build_hf_headers, get_session  # type: ignore[attr-defined]
 
@@ -118,17 +119,24 @@ class Connection:
         except broken as error:
             raise self._told(error) from error
 
+    def _check_endpoint(self) -> None:
+        """Raise for an address that is none: a port out of range, half a bracket."""
+        try:
+            _ = urlsplit(self.endpoint).port
+        except ValueError:  # not quoted, for it may hold a password
+            raise DownloadError(f"cannot ask {self.host}: is HF_ENDPOINT or HF_TOKEN mistyped?") from None
+
     def _check(self, response: Any, wanted: Wanted) -> None:
         """Raise unless a response has what was asked for."""
         status, host = response.status_code, response.url.host
         if status in (408, 425, 429) or status >= 500:
             after = response.headers.get("Retry-After", "")
             why = "has had too many requests" if status == 429 else "has trouble"
-            raise Passing(f"{host} {why} (status {status})", float(after) if after.isdigit() else 0.0)
+            raise Passing(f"{host} {why} (status {status})", float(after) if is_number(after) else 0.0)
         if status == 416:
             raise Passing(f"{host} has no bytes there (status 416)")
         if status not in (200, 206):
-            raise refusal(status, response.headers, host, self.endpoint, wanted)
+            raise refusal(status, response.headers, host, public(self.endpoint), wanted)
         if response.headers.get("Content-Type", "").startswith("text/html"):
             raise DownloadError(
                 f"{host} answered with a web page instead of {wanted.repo}: this network may want you to sign in first"
@@ -152,6 +160,18 @@ class Connection:
         if kind in ("UnsupportedProtocol", "LocalProtocolError", "InvalidURL"):
             return DownloadError(f"cannot ask {host}: is HF_ENDPOINT or HF_TOKEN mistyped, or did it redirect astray?")
         return Passing(f"the connection to {host} failed ({kind})")
+
+
+def public(endpoint: str) -> str:
+    """An endpoint for messages: without a name and password that it may have."""
+    scheme, mark, rest = endpoint.partition("://") if "://" in endpoint else ("", "", endpoint)
+    shown = scheme + mark + rest.rpartition("@")[2]
+    return shown if shown.isprintable() else ascii(shown)
+
+
+def is_number(header: str) -> bool:
+    """Whether a header is a number that Python reads as one."""
+    return header.isascii() and header.isdecimal() and len(header) < 20
 
 
 def refusal(status: int, headers: Any, host: str, endpoint: str, wanted: Wanted) -> DownloadError:

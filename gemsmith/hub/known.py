@@ -75,9 +75,9 @@ def preset_of(repo: str) -> str | None:
 
 
 def did_you_mean(name: str, also: Iterable[str] = ()) -> str:
-    """ "; did you mean …?" where a known name is close to `name`, else nothing."""
+    """ "; did you mean …?" where a known name is close to `name`, else nothing; nothing too for a known name itself."""
     known = {each.lower(): each for each in (*short_names(), *set(short_names().values()), *also)}
-    close = get_close_matches(name.lower()[:200], known, n=1, cutoff=0.6)
+    close = [] if name.lower() in known else get_close_matches(name.lower()[:200], known, n=1, cutoff=0.6)
     return f"; did you mean {known[close[0]]!r}?" if close else ""
 
 

@@ -1,23 +1,38 @@
 """Take a model out of Hugging Face's cache, and nothing else: no file that another snapshot shows, none elsewhere.
 
 What is removed disappears from other programs' sight in one step (its ref, then its snapshot), so that a removal that
-was cut short leaves files that nobody sees, and that the next one frees.
+was cut short leaves files that nobody sees, and that the next one frees. Links are never followed: who put a part of
+the cache elsewhere by a link is told so, and files whose names are no blobs' stay.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gemsmith.errors import ModelNotFoundError
-from gemsmith.hub.cache import COMMIT, RECORD, commit_of, files_of, read_record, refs_of, repo_folder, snapshots
+from gemsmith.errors import DownloadError, ModelNotFoundError
+from gemsmith.hub.cache import (
+    COMMIT,
+    RECORD,
+    commit_of,
+    files_of,
+    matching_ggufs,
+    read_record,
+    refs_of,
+    repo_folder,
+    snapshots,
+)
 from gemsmith.hub.known import Wanted
 from gemsmith.hub.places import cache_folder, shown
 from gemsmith.hub.pull import telling_disk_errors
 from gemsmith.hub.report import Report, Silent
 from gemsmith.hub.store import STAGE, Store
+
+BLOB = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})((\.[\w-]+)?\.incomplete)?")
 
 
 @dataclass(frozen=True)
@@ -32,8 +47,11 @@ class Removal:
 
 
 def removal(wanted: Wanted) -> Removal:
-    """What removing a model would take; ModelNotFoundError where nothing of it is here."""
+    """What removing a model would take. ModelNotFoundError where nothing of it is here, and DownloadError where what is
+    here cannot be removed: it is elsewhere by a link, or a part was asked for (a quantisation) and there are others.
+    """
     folder = repo_folder(wanted.repo)
+    _refuse_links(folder)
     everything = snapshots(folder)
     commits = everything
     if wanted.revision is not None:
@@ -42,8 +60,12 @@ def removal(wanted: Wanted) -> Removal:
     begun = record is not None and wanted.revision in (None, record["commit"], record.get("revision"))
     kept = {blob for commit in everything if commit not in commits for blob in _blobs(folder, commit)}
     if record is not None and not begun:
-        kept |= {folder / "blobs" / file["sum"] for file in record["files"]}
+        kept |= {file["sum"] for file in record["files"]}
     files = tuple(sorted(file for file in _all_blobs(folder) if _whole(file) not in kept))
+    if wanted.quant is not None:
+        names = {file.name for commit in commits for file in files_of(folder / "snapshots" / commit)}
+        names |= {str(file.get("name")) for file in record["files"]} if record is not None and begun else set()
+        _refuse_others(wanted, names)
     if not commits and not begun and not (wanted.revision is None and files):
         raise ModelNotFoundError(f"nothing of {wanted} is in {shown(cache_folder())}; gemsmith list shows what is here")
     nbytes = sum(file.lstat().st_size for file in files)
@@ -66,7 +88,41 @@ def remove(plan: Removal, report: Report | None = None) -> None:
         for file in set(plan.files) & set(now.files):
             file.unlink(missing_ok=True)
         if not snapshots(store.folder) and not _all_blobs(store.folder):
-            shutil.rmtree(store.folder, ignore_errors=True)
+            _remove_empty(store)
+
+
+def _refuse_links(folder: Path) -> None:
+    """Raise where a model is elsewhere: what is there is not ours to remove."""
+    for path in (folder, *(folder / name for name in ("blobs", "snapshots", "refs"))):
+        if path.is_symlink():
+            raise DownloadError(
+                f"{shown(path)} is a link to another folder, and gemsmith removes only what is in the cache itself; remove"
+                " the link, and what it leads to, yourself"
+            )
+
+
+def _refuse_others(wanted: Wanted, names: set[str]) -> None:
+    """Raise unless one quantisation is all that is here: a repository goes as a whole."""
+    weights = sorted(n for n in names if n.endswith((".gguf", ".safetensors")) and "mmproj" not in n.lower())
+    asked = matching_ggufs(weights, wanted.quant or "")
+    if not asked:
+        raise ModelNotFoundError(f"nothing of {wanted} is in {shown(cache_folder())}; gemsmith list shows what is here")
+    if others := [ascii(name)[1:-1] for name in weights if name not in asked]:
+        raise DownloadError(
+            f"{wanted.repo} has more here than {wanted.quant} ({', '.join(others[:4])}), and gemsmith removes a repository"
+            f" as a whole; nothing was removed. To remove all of it: gemsmith rm {wanted.repo}"
+        )
+
+
+def _remove_empty(store: Store) -> None:
+    """The folders of a repository of which nothing is left; one with a file that somebody else put there stays."""
+    for name, at in refs_of(store.folder).items():
+        if COMMIT.fullmatch(at):
+            (store.refs / name).unlink(missing_ok=True)
+    shutil.rmtree(store.folder / ".no_exist", ignore_errors=True)  # huggingface_hub's; enters no links
+    for place, _, _ in os.walk(store.folder, topdown=False):
+        with suppress(OSError):  # not empty
+            os.rmdir(place)
 
 
 def _remove_snapshot(store: Store, commit: str) -> None:
@@ -83,27 +139,32 @@ def _remove_snapshot(store: Store, commit: str) -> None:
         shutil.rmtree(gone)
 
 
-def _blobs(folder: Path, commit: str) -> set[Path]:
-    """Blobs that a snapshot's links lead to, not followed any further."""
+def _blobs(folder: Path, commit: str) -> set[str]:
+    """The names of blobs that a snapshot's links lead to, not followed any further."""
     links = [path for path in (folder / "snapshots" / commit).glob("**/*") if path.is_symlink()]
-    return {Path(os.path.normpath(link.parent / os.readlink(link))) for link in links}
+    return {os.path.basename(os.readlink(link)) for link in links}
 
 
 def _all_blobs(folder: Path) -> list[Path]:
-    """Everything in the blobs folder, whole or begun."""
+    """All blobs, whole or begun; nothing else that may lie there."""
+    blobs = folder / "blobs"
+    if blobs.is_symlink():
+        return []
     try:
-        return [file for file in (folder / "blobs").iterdir() if file.is_symlink() or file.is_file()]
+        return [file for file in blobs.iterdir() if BLOB.fullmatch(file.name) and (file.is_symlink() or file.is_file())]
     except OSError:
         return []
 
 
-def _whole(file: Path) -> Path:
-    """The blob that a begun one is to become."""
-    return file.with_name(file.name.partition(".")[0])
+def _whole(file: Path) -> str:
+    """The name of the blob that a begun one is to become."""
+    return file.name.partition(".")[0]
 
 
 def _own_bytes(snapshot: Path) -> int:
     """Bytes that a snapshot holds itself, where the file system has no links."""
+    if snapshot.is_symlink():
+        return 0
     return sum(
         file.stat().st_size for file in files_of(snapshot) if not file.is_symlink() and file.stat().st_nlink == 1
     )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gemsmith.errors import DownloadError
-from gemsmith.hub.connection import Connection, Passing
+from gemsmith.hub.connection import Connection, Passing, is_number
 from gemsmith.hub.known import Wanted
 from gemsmith.hub.partial import Partial
 from gemsmith.hub.report import Report, of, size
@@ -101,10 +101,10 @@ class Transfer:
                 raise Passing(f"{self.connection.host} has another {file.name} than it lists (sum {linked[:12]}…)")
         if response.status_code == 200:  # from the beginning, whether or not that was asked for
             length = headers.get("Content-Length", "")
-            if not packed and length.isdigit() and int(length) != file.size:
+            if not packed and is_number(length) and int(length) != file.size:
                 raise Passing(f"{file.name} has {length} bytes instead of the {file.size} that the Hub lists")
             return partial.size
-        span = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", headers.get("Content-Range", ""))
+        span = re.fullmatch(r"bytes (\d{1,19})-\d+/(\d+|\*)", headers.get("Content-Range", ""))
         if span is None or int(span[1]) != partial.size or packed or span[2] not in ("*", str(file.size)):
             self.report.move(file.name, -partial.clear())  # so that the next attempt asks for all of it
             raise Passing(f"{self.connection.host} sent another part of {file.name} than was asked for")

@@ -36,6 +36,7 @@ class Tokenizer:
         for text in control:
             del ids[text]  # from here on no text leads to a control id
         self._encoder = BytePairEncoder(ids, merge_ranks(vocabulary, ids, control), vocabulary.byte_fallback)
+        self.max_characters = max(map(len, ids), default=1)  # that one token can stand for
         self._whole = _Whole(vocabulary.whole, ids)
         self._whole_normalized = _Whole(vocabulary.whole_normalized, ids)
         self._written: dict[int, bytes] = {}
@@ -61,6 +62,10 @@ class Tokenizer:
         for piece, whole_id in self._whole.split(text):
             ids += self._encode_normalized(piece.replace(" ", SPACE)) if whole_id is None else [whole_id]
         return ids
+
+    def least_tokens(self, num_characters: int) -> int:
+        """Fewer tokens than these hold no text of so many characters: known at once, where encoding takes long."""
+        return -(-num_characters // self.max_characters)
 
     def _encode_normalized(self, text: str) -> list[int]:
         ids: list[int] = []

@@ -187,6 +187,16 @@ def interrupted(batch, model, text, at, *flags):
     return ended
 
 
+@pytest.mark.parametrize("at, words", [("b", "1 answer that is"), ("c", "2 answers that are")])
+def test_going_on_is_told_in_good_english(at, words, batch, model):
+    interrupted(batch, model, '"a"\n"b"\n"c"\n', at)
+    assert f"going on behind {words} there already" in batch(None).err
+
+
+def test_a_model_that_was_not_named_is_told_by_its_flag(gemsmith_, model):
+    assert "(no --model given: pebble (default))" in gemsmith_("batch", "-", "-o", "-", stdin='"a"\n').err
+
+
 def test_an_interrupted_batch_goes_on_and_ends_the_same(batch, model, tmp_path):
     text = 'x\n"a"\n"b"\n"c"\n'
     interrupted(batch, model, text, "b")

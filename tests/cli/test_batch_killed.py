@@ -20,7 +20,8 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 
 def lives(mode: str, folder: Path, number: int) -> Any:
     command = [sys.executable, str(ROOT / "tests/cli/batch_lives.py"), mode, str(folder), str(number)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -28,17 +29,17 @@ def lives(mode: str, folder: Path, number: int) -> Any:
 
 @pytest.mark.long
 def test_killed_at_a_hundred_random_instants_with_pebble(tmp_path):
-    """Some deaths fall into the start, where no line is answered yet; the rest lose the line at work, and no other."""
+    """Two of five may die in the start, where no line is answered yet; the rest lose the line at work, and no other."""
     found = lives("pebble", tmp_path, 100)
     assert found["kills"] == 100
     assert found["asked_again"] <= 100
-    assert found["without_a_line"] <= 60
+    assert found["without_a_line"] <= 40  # on any machine: the other 60 waited for a line
 
 
 @pytest.mark.long
 def test_killed_at_a_hundred_random_instants_between_quick_lines(tmp_path):
     found = lives("fake", tmp_path, 100)
-    assert found["kills"] == 100 and found["asked_again"] <= 100
+    assert found["kills"] == 100 and found["asked_again"] <= 100 and found["without_a_line"] <= 40
 
 
 @pytest.mark.slow

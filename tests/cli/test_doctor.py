@@ -298,7 +298,8 @@ def test_torch_whose_import_raises(tmp_path: Path) -> None:
     """In a process of its own, where torch is a module that raises; everything but torch is told."""
     (tmp_path / "torch").mkdir()
     (tmp_path / "torch" / "__init__.py").write_text("raise OSError('libcudart.so.13: cannot open')")
-    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    paths = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]  # where other packages may come from
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
     command = [sys.executable, "-m", "gemsmith", "doctor", "--quick", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
     assert done.returncode == 1, done.stderr

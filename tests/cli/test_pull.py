@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import gemsmith
+from gemsmith.cli.fetching import console
 from gemsmith.cli.main import main
 from gemsmith.errors import DownloadError, ModelFileError
 from gemsmith.hub.report import size
@@ -75,7 +76,6 @@ def test_errors_are_one_line_and_code_1(
         ("e4b",): "has no model 'google/gemma-4-E4B-it', or only for some (status 401)",
         ("e2b", "--revision", "v9"): "has no revision 'v9'",
         ("e2c",): "did you mean 'e2b'?",
-        ("pebble",): "pebble needs no download: it is ",
         ("tiny-random-e2b",): "made from a seed",
         (str(PEBBLE),): "needs no download",
     }.items():
@@ -84,6 +84,30 @@ def test_errors_are_one_line_and_code_1(
         assert ended.err.splitlines()[-1].startswith("gemsmith: error: ")
     assert gemsmith_("pull", f"{REPO}@a", "--revision", "b").code == 2
     assert gemsmith_("pull", "e2b", "--force").code == 0
+
+
+def test_pull_of_what_comes_with_gemsmith_says_where_it_is(hub: Imitation, gemsmith_: Command) -> None:  # noqa: F811
+    for name in ("pebble", "Pebble"):
+        ended = gemsmith_("pull", name)
+        assert (ended.code, ended.out) == (0, f"{PEBBLE}\n") and "pebble comes with gemsmith" in ended.err
+    assert gemsmith_("pull", "pebble", "--quiet").err == "" and not hub.seen
+
+
+def test_the_bar_leaves_room_for_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("LINES", "20")
+    assert (console().width, console().options.max_width, console().height) == (58, 58, 20)
+
+
+def test_list_shows_no_control_characters(cache: Path, gemsmith_: Command) -> None:  # noqa: F811
+    names = ["models--x--gemma-4\x1b]0;owned\x07", "models--x--gemma-4\nforged", "models--x--gemma-4\udcff"]
+    for name in names:
+        snapshot = cache / name / "snapshots" / ("a" * 40)
+        snapshot.mkdir(parents=True)
+        (snapshot / "config.json").write_text('{"model_type": "gemma4"}')
+    out = gemsmith_("list").out
+    assert out.replace("\n", "").isprintable() and r"'x/gemma-4\x1b]0;owned\x07'" in out and "\nforged" not in out
+    assert r"\nforged" in out and r"\udcff" in out
 
 
 def test_list_and_rm(hub: Imitation, cache: Path, gemsmith_: Command) -> None:  # noqa: F811
@@ -259,6 +283,7 @@ def test_a_bar_on_a_terminal_of_80_columns(hub: Imitation, cache: Path) -> None:
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
     lines = [line for line in re.split(r"[\r\n]+", plain) if line and str(cache) not in line]
     assert max(map(len, map(str.rstrip, lines))) <= 80, lines
+    assert max(len(line) for line in lines if "model.safetensors" in line) <= 78, lines  # "^C" has room
     assert any(re.search(r"model.safetensors .*of 3.0 MB .*/s", line) for line in lines), lines
     assert "going on at 1.0 MB (attempt 2)" in " ".join(plain.split()) and "every sum right" in plain
     assert not re.search(r"\x1b\[[0-9;]*m", shown)  # NO_COLOR

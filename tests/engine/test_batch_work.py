@@ -234,6 +234,22 @@ def test_a_part_that_is_no_file_of_its_own_is_not_written(lay, tmp_path):
     assert mine.read_bytes() == b"" and not work.out.exists()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="no pipes")
+@pytest.mark.parametrize("is_begun", [False, True])
+def test_a_pipe_with_a_reader_in_place_of_the_part_is_not_written(is_begun, tmp_path):
+    work = Work(tmp_path / "out.jsonl")
+    if is_begun:
+        begin(work, {"--seed": 1})
+        work.stop()
+        work.part.unlink()
+    os.mkfifo(work.part)
+    reader = os.open(work.part, os.O_RDONLY | os.O_NONBLOCK)
+    with pytest.raises(GemsmithError, match="no regular file|not a regular file"):
+        begin(work, {"--seed": 2})
+    assert os.read(reader, 9) == b"" and not work.out.exists()
+    os.close(reader)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="no links")
 def test_a_link_in_place_of_the_draft_is_not_followed(tmp_path):
     mine = tmp_path / "mine"

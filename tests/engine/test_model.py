@@ -194,3 +194,26 @@ def test_suppressed_tokens_are_never_written() -> None:
     flat[300:302] = 50.0
     reply = fake_model([flat] * 8, suppress_tokens=(300, 999_999)).chat("x", max_tokens=8, logprobs=True)
     assert {token.id for token in reply.logprobs or ()} == {301}
+
+
+def test_what_cannot_fit_is_refused_before_it_is_made_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = fake_model([], max_context=100)
+    text = "x" * (100 * model.tokenizer.max_characters + 1)
+    monkeypatch.setattr(model.tokenizer, "encode", lambda _: pytest.fail("it was made tokens"))
+    for ask in (model.stream, model.stream_complete):
+        with pytest.raises(ContextLengthError, match="prompt has at least 1[01][0-9] tokens but .* is 100;"):
+            ask(text)
+
+
+def test_a_prompt_of_the_longest_tokens_is_not_taken_for_too_long() -> None:
+    tokenizer = fake_model([]).tokenizer
+    ordinary = (id for id in range(tokenizer.vocab_size) if id not in tokenizer.control_ids)
+    longest = tokenizer.decode([max(ordinary, key=lambda id: len(tokenizer.decode([id])))])
+    text = longest * 50
+    assert tokenizer.least_tokens(len(text)) <= len(tokenizer.encode(text))
+    num_prompt = len(fake_model([]).render(text).ids)
+    fake_model([], max_context=num_prompt).stream(text).close()
+    with pytest.raises(ContextLengthError, match=f"has {num_prompt} tokens"):
+        fake_model([], max_context=num_prompt - 1).stream(text)
+    blanks = " " * 1_000_000  # which the template takes away
+    fake_model([], max_context=num_prompt).stream(f"{blanks}{text}{blanks}").close()

@@ -51,7 +51,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     """A flag here, since the file is what the command is about; the setting `model` where it is not given."""
     help = "pebble, a name, a Hugging Face repository or a folder (the setting `model`)"
     parser.add_argument("--model", metavar="MODEL", default=options.NotTyped(BY_KEY["model"]), help=help)
-    parser.set_defaults(takes=(*(parser.get_default("takes") or ()), "model"))
+    parser.set_defaults(takes=(*(parser.get_default("takes") or ()), "model"), model_argument="--model")
 
 
 def run(args: argparse.Namespace) -> int:

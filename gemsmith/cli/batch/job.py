@@ -102,7 +102,8 @@ def go_on(
     tally = Tally(found.count if found else None, begun.num_lines, begun.num_lines, begun.num_errors)
     source = Lines(file, found.count if found else args.limit)
     if begun.num_lines:
-        note(f"going on behind {begun.num_lines:,} answers that are there already")
+        has = "answer that is" if begun.num_lines == 1 else "answers that are"
+        note(f"going on behind {begun.num_lines:,} {has} there already")
     shown = progress(tally)
 
     def heard() -> None:

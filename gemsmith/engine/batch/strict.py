@@ -24,7 +24,8 @@ def parse(data: bytes) -> Any:
     except RecursionError:
         raise RequestError(f"nested deeper than {MAX_DEPTH} levels") from None
     except json.JSONDecodeError as error:
-        raise RequestError(f"not valid JSON: {error.msg} at character {error.pos + 1}") from None
+        what = error.msg.removesuffix(" starting at")  # Python's words expect the place behind them, some with an "at"
+        raise RequestError(f"not valid JSON: {what} at character {error.pos + 1}") from None
     except ValueError as error:  # a key twice, NaN, an integer of thousands of digits
         raise RequestError(f"not valid JSON: {error}") from None
     _check(value, has_escapes="\\u" in text)

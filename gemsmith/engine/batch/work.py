@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -30,7 +31,7 @@ from typing import Any
 from gemsmith.engine.batch.identity import difference
 from gemsmith.engine.batch.record import is_failure
 from gemsmith.errors import GemsmithError
-from gemsmith.files import read_bytes, sync_folder
+from gemsmith.files import read_bytes, regular_file, sync_folder
 
 FORMAT = {"format": "gemsmith batch", "version": 1}
 MAX_HEAD = 1 << 24
@@ -165,7 +166,7 @@ class Work:
     def _counted(self, path: Path) -> tuple[Begun, int]:
         """The whole lines at the start of a file, and how many bytes they are."""
         num_lines = num_errors = size = 0
-        with path.open("rb") as file:
+        with regular_file(path, GemsmithError) as (file, _):
             for line in file:
                 try:
                     failed = line.endswith(b"\n") and is_failure(json.loads(line))
@@ -190,7 +191,7 @@ class Work:
         begun, _ = self._counted(self.part)
         return (
             f"{self.part} was begun with {where}; give the same again to go on, name another output, or throw its"
-            f" {begun.num_lines} answers away with --restart"
+            f" {begun.num_lines} answer{'s' * (begun.num_lines != 1)} away with --restart"
         )
 
     def _throw_away(self) -> None:
@@ -207,6 +208,9 @@ class Work:
             raise GemsmithError(
                 f"cannot write {self.part}: {cause.strerror or cause}; choose another output"
             ) from cause
+        if not stat.S_ISREG(os.fstat(self._fd).st_mode):  # a pipe that somebody reads
+            self._close()
+            raise GemsmithError(f"cannot write {self.part}: it is no regular file; choose another output")
 
     def _sync(self) -> None:
         os.fsync(self._fd)
