@@ -37,6 +37,7 @@ LOCAL: dict[str, list[list[str]]] = {
     "rm": [["rm", "e2b", "--yes"]],
     "pull": [["pull", "--help"], ["pull", "google/gemma-4-E2B-it", "--offline"]],
     "batch": [["batch", "LINES", "-o", "OUT", "--model", "pebble"]],
+    "completion": [["completion", "bash"]],
 }
 REACHING = ["pull", "google/gemma-4-E2B-it"]  # what must try
 API = """
