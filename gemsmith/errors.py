@@ -111,7 +111,9 @@ class ContextLengthError(RequestError):
         self.num_tokens, self.limit = num_tokens, limit
         larger = f", or load the model with a larger max_context, up to {most}" if most > limit else ""
         least = "at least " if is_least else ""
-        super().__init__(f"prompt has {least}{num_tokens} tokens but this model's context is {limit}; shorten it{larger}")
+        super().__init__(
+            f"prompt has {least}{num_tokens} tokens but this model's context is {limit}; shorten it{larger}"
+        )
 
 
 class SamplingError(RequestError):

@@ -84,8 +84,8 @@ def num_tokens(model: Any, document: Document) -> int:
         most = model.config.text.max_position_embeddings
         larger = f", or run with a larger --max-context, up to {most}" if most > model.max_context else ""
         raise GemsmithError(
-            f"{document.name} is {'' if is_counted else 'at least '}{count:,} tokens, and the model's context is {model.max_context:,}; give a part of"
-            f" it{larger}"
+            f"{document.name} is {'' if is_counted else 'at least '}{count:,} tokens, and the model's context is"
+            f" {model.max_context:,}; give a part of it{larger}"
         )
     return count
 

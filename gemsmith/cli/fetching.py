@@ -111,7 +111,7 @@ def console() -> Any:
     from rich.console import Console, ConsoleDimensions
 
     class Narrower(Console):
-        @property
+        @property  # type: ignore[misc]  # nobody here sets it
         def size(self) -> ConsoleDimensions:
             width, height = super().size
             return ConsoleDimensions(max(width - SPARE_COLUMNS, 10), height)

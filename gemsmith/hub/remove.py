@@ -96,8 +96,8 @@ def _refuse_links(folder: Path) -> None:
     for path in (folder, *(folder / name for name in ("blobs", "snapshots", "refs"))):
         if path.is_symlink():
             raise DownloadError(
-                f"{shown(path)} is a link to another folder, and gemsmith removes only what is in the cache itself; remove"
-                " the link, and what it leads to, yourself"
+                f"{shown(path)} is a link to another folder, and gemsmith removes only what is in the cache itself;"
+                " remove the link, and what it leads to, yourself"
             )
 
 
@@ -109,8 +109,8 @@ def _refuse_others(wanted: Wanted, names: set[str]) -> None:
         raise ModelNotFoundError(f"nothing of {wanted} is in {shown(cache_folder())}; gemsmith list shows what is here")
     if others := [ascii(name)[1:-1] for name in weights if name not in asked]:
         raise DownloadError(
-            f"{wanted.repo} has more here than {wanted.quant} ({', '.join(others[:4])}), and gemsmith removes a repository"
-            f" as a whole; nothing was removed. To remove all of it: gemsmith rm {wanted.repo}"
+            f"{wanted.repo} has more here than {wanted.quant} ({', '.join(others[:4])}), and gemsmith removes a"
+            f" repository as a whole; nothing was removed. To remove all of it: gemsmith rm {wanted.repo}"
         )
 
 

@@ -193,8 +193,9 @@ def test_going_on_is_told_in_good_english(at, words, batch, model):
     assert f"going on behind {words} there already" in batch(None).err
 
 
-def test_a_model_that_was_not_named_is_told_by_its_flag(gemsmith_, model):
-    assert "(no --model given: pebble (default))" in gemsmith_("batch", "-", "-o", "-", stdin='"a"\n').err
+def test_a_model_that_was_not_named_is_told_by_its_flag(gemsmith_, model, tmp_path):
+    (tmp_path / "in").write_text('"a"\n')
+    assert "(no --model given: pebble (default))" in gemsmith_("batch", str(tmp_path / "in"), "-o", "-").err
 
 
 def test_an_interrupted_batch_goes_on_and_ends_the_same(batch, model, tmp_path):

@@ -118,6 +118,12 @@ def test_a_file_that_cannot_fit_is_not_read(tmp_path):
         documents.read(str(path), most_tokens=2048)
 
 
+def test_megabytes_are_not_counted(model, monkeypatch):
+    monkeypatch.setattr(model.tokenizer, "encode", lambda _: pytest.fail("they were made tokens"))
+    with pytest.raises(GemsmithError, match=r"a.txt is at least 32,258 tokens, and the model's context is 1,000;"):
+        documents.num_tokens(model, Document("a.txt", "x" * 1_000_000))
+
+
 def test_quotes_and_homes_are_a_shells(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "a b.txt").write_bytes(b"x\r\ny\r\n")

@@ -82,6 +82,7 @@ def test_a_scan_leaves_the_file_at_its_start(tmp_path):
     [
         (b"nope", "not valid JSON: Expecting value at character 1"),
         (b'{"a": 1', "not valid JSON"),
+        (b'{"a": "b', "not valid JSON: Unterminated string at character 7"),
         (b'"\xff"', "not UTF-8 text: byte 0xff at position 2"),
         (b"\xff\xfe1\x00", "not UTF-8"),
         (b'"\x00"', "not valid JSON: Invalid control character"),
@@ -96,7 +97,7 @@ def test_a_scan_leaves_the_file_at_its_start(tmp_path):
         (rb'"\ud800"', "\\ud800 stands alone"),
         (rb'{"a": [{"\udfff": 1}]}', "\\udfff stands alone"),
     ],
-    ids=range(15),
+    ids=range(16),
 )
 def test_what_a_line_may_not_hold(data, words):
     with pytest.raises(RequestError) as caught:

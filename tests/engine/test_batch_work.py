@@ -66,7 +66,7 @@ def test_a_torn_tail_is_dropped(tmp_path, tail):
 
 def test_another_identity_is_refused_and_may_restart(tmp_path):
     work = stopped(tmp_path, GOOD)
-    with pytest.raises(GemsmithError, match=r"begun with --seed 0, and not 1; .* throw its 1 answers .* --restart"):
+    with pytest.raises(GemsmithError, match=r"begun with --seed 0, and not 1; .* throw its 1 answer away .* --restart"):
         begin(work, ME | {"--seed": 1})
     assert work.part.read_bytes() == GOOD
     assert begin(work, ME | {"--seed": 1}, restart=True) == Begun()
@@ -244,7 +244,7 @@ def test_a_pipe_with_a_reader_in_place_of_the_part_is_not_written(is_begun, tmp_
         work.part.unlink()
     os.mkfifo(work.part)
     reader = os.open(work.part, os.O_RDONLY | os.O_NONBLOCK)
-    with pytest.raises(GemsmithError, match="no regular file|not a regular file"):
+    with pytest.raises(GemsmithError, match=r"no regular file|not a regular file"):
         begin(work, {"--seed": 2})
     assert os.read(reader, 9) == b"" and not work.out.exists()
     os.close(reader)

@@ -201,7 +201,7 @@ def test_what_cannot_fit_is_refused_before_it_is_made_tokens(monkeypatch: pytest
     text = "x" * (100 * model.tokenizer.max_characters + 1)
     monkeypatch.setattr(model.tokenizer, "encode", lambda _: pytest.fail("it was made tokens"))
     for ask in (model.stream, model.stream_complete):
-        with pytest.raises(ContextLengthError, match="prompt has at least 1[01][0-9] tokens but .* is 100;"):
+        with pytest.raises(ContextLengthError, match=r"prompt has at least 1[01][0-9] tokens but .* is 100;"):
             ask(text)
 
 

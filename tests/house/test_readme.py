@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.fences import Shown, blocks, check_command, check_session, commands
+from tests.house.fences import blocks, check_command, check_session, commands
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -15,9 +15,12 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("shown", commands(README), ids=lambda shown: shown.command[:60])
-def test_command_prints_what_the_readme_shows(shown: Shown) -> None:
-    check_command(shown, ROOT)
+def test_commands_print_what_the_readme_shows(tmp_path: Path) -> None:
+    """In order and in one folder of their own, since later ones use what earlier ones made."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    for shown in commands(README):
+        check_command(shown, folder, GEMSMITH_HOME=str(tmp_path / "home"), HF_HOME=str(tmp_path / "hub"))
 
 
 def test_python_session_prints_what_the_readme_shows() -> None:

@@ -54,6 +54,6 @@ def test_messages_hold_no_password() -> None:
     assert public("me:secret@host") == "host" and public("https://h") == "https://h"
     assert Connection(endpoint="me:secret@host").host == "host"
     response = SimpleNamespace(status_code=403, url=SimpleNamespace(host="hub.example"), headers={})
-    with pytest.raises(DownloadError, match="do that on https://hub.example/mirror/x/y") as caught:
+    with pytest.raises(DownloadError, match=r"do that on https://hub\.example/mirror/x/y") as caught:
         Connection(endpoint=endpoint)._check(response, Wanted("x/y"))
     assert "cr@" not in str(caught.value) and "me:" not in str(caught.value)
