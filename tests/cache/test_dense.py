@@ -54,6 +54,7 @@ def test_bytes_equal_the_formula(length: int, growth: int, split: int) -> None:
     assert cache.nbytes == kv_bytes(TEXT, length, bytes_per_value=4, growth=growth)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", ["e2b", "e4b", "12b", "26b-a4b", "31b"])
 def test_bytes_equal_the_formula_for_released_sizes(size: str) -> None:
     text: TextConfig = preset(size).text

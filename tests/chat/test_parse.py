@@ -265,6 +265,7 @@ def test_a_thought_already_opened_is_not_opened_again(tokenizer: Tokenizer) -> N
     assert parse(ids, tokenizer, in_thought=True) == reply
 
 
+@pytest.mark.slow
 def test_a_real_vocabulary_reads_back_too(real: Tokenizer) -> None:
     call = ToolCall("get-weather", {"city": "Zürich 🙂", "l": [1, {"k": "}"}], "x": -2.5, "z": None})
     reply = Message("assistant", (Thought("\nHm,\n\n  so."), Text("  See <turn|> here\n\n"), call, call))
@@ -278,6 +279,7 @@ def test_thought_tokens_are_counted(tokenizer: Tokenizer) -> None:
     assert parser.num_thought_tokens == len("thought\nab\n") + 1
 
 
+@pytest.mark.slow
 def test_a_long_call_takes_linear_time(tokenizer: Tokenizer) -> None:
     text = f"{C}call:f{{l:[{','.join(['{a:1}'] * 20_000)}],s:{Q}{'x' * 100_000}{Q}}}{D}"
     message = parse(spelled_ids(text, tokenizer), tokenizer)

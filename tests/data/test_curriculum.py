@@ -52,6 +52,7 @@ def test_no_content_is_both_taught_and_held_out(ability: str) -> None:
     assert len(heldout) >= 250 and not taught & heldout
 
 
+@pytest.mark.slow
 def test_a_pair_held_out_for_sums_is_held_out_for_differences_and_with_a_thought() -> None:
     names = ("add", "subtract", "add_thought", "subtract_thought")
     taught = {content(e) for name in names for e in many(name, "train", 3000)}

@@ -51,6 +51,7 @@ def test_two_streams_side_by_side_are_each_as_alone(tiny: Model) -> None:
     assert [[event for event in side if event] for side in zip(*pairs, strict=True)] == alone
 
 
+@pytest.mark.slow
 def test_threads_share_a_model(tiny: Model) -> None:
     def reply(seed: int) -> list[Event]:
         return list(tiny.stream(f"question {seed % 3}", seed=seed, **SHORT))

@@ -34,12 +34,14 @@ class Oracle:
         return self.answers[repr((messages, tools))]
 
 
+@pytest.mark.slow
 def test_there_are_500_different_questions_of_each_ability_and_a_perfect_model_answers_all() -> None:
     rows = score(Oracle(3), n=N, seed=3)
     assert [(row.ability, row.n, row.correct, row.percent) for row in rows] == [(a, N, N, 100.0) for a in ABILITIES]
     assert failure_list(rows) == ""
 
 
+@pytest.mark.slow
 def test_failures_are_counted_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
     [row] = score(Oracle(0, wrong_every=4), ["copy"], n=100, seed=0, max_failures=3)
     assert (row.correct, row.percent, len(row.failures)) == (75, 75.0, 3)

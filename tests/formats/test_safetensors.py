@@ -48,6 +48,7 @@ def test_reads_what_the_reference_writes(tmp_path: Path, spec, metadata):
         torch.testing.assert_close(torch.from_numpy(file[name].numpy().copy()), wide, rtol=0, atol=0)
 
 
+@pytest.mark.slow
 @examples
 @given(spec=TENSORS)
 def test_the_reference_reads_what_we_write(tmp_path: Path, spec):
@@ -133,6 +134,7 @@ def mutated_files(draw: st.DrawFn) -> bytes:
     return length.to_bytes(8, "little") + text + data
 
 
+@pytest.mark.slow
 @settings(examples, max_examples=400)
 @given(raw=mutated_files())
 def test_is_at_least_as_strict_as_the_reference(tmp_path: Path, raw: bytes):
@@ -146,6 +148,7 @@ def test_is_at_least_as_strict_as_the_reference(tmp_path: Path, raw: bytes):
     assert ours == reference(raw)
 
 
+@pytest.mark.slow
 @settings(examples, max_examples=400)
 @given(place=st.integers(0, 400), byte=st.integers(0, 255))
 def test_one_changed_byte_gives_the_same_tensors_as_the_reference_or_an_error(tmp_path: Path, place: int, byte: int):

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 LIMIT_S = 0.3
 
 
@@ -26,6 +28,7 @@ def test_help_is_quick() -> None:
     raise AssertionError(f"gemsmith --help took {median_s:.2f} s, limit {LIMIT_S} s")
 
 
+@pytest.mark.slow
 def test_answering_does_not_import_torchs_compiler() -> None:
     """It costs a second; a torch function that touches it on the way to the first token would go unnoticed."""
     code = (

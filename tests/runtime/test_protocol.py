@@ -50,6 +50,7 @@ def test_the_window_is_passed_and_the_logits_spread() -> None:
         assert one_shot(size).dtype == np.float32 and one_shot(size).std() > 0.5
 
 
+@pytest.mark.slow
 @given(size=st.sampled_from(SIZES), cuts=st.sets(st.integers(1, 39), max_size=6))
 def test_chunks_are_one_shot(size: str, cuts: set[int]) -> None:
     edges = [0, *sorted(cuts), len(IDS)]
@@ -70,6 +71,7 @@ def test_the_runtimes_own_chunks_are_one_shot(monkeypatch: pytest.MonkeyPatch) -
     np.testing.assert_allclose(rows.logits, one_shot()[wanted], **CLOSE)
 
 
+@pytest.mark.slow
 @given(size=st.sampled_from(SIZES), wanted=st.lists(st.integers(0, 39), max_size=5))
 def test_wanted_rows_are_rows_of_all(size: str, wanted: list[int]) -> None:
     sequence = runtime(size).new()

@@ -61,6 +61,7 @@ def killed_at(step: int, at: int) -> Batch:
     return copies(step)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [4, 5, 7, 11])  # CONFIG saves after 4 and 8 steps
 def test_resume_is_bit_for_bit(at: int, tmp_path: Path) -> None:
     train(fresh(), CONFIG, copies, tmp_path / "whole")
@@ -82,6 +83,7 @@ def test_every_step_is_deterministic_and_the_callers_setting_comes_back(tmp_path
     assert not torch.are_deterministic_algorithms_enabled()
 
 
+@pytest.mark.slow
 def test_forgetting_the_moments_would_be_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train(fresh(), CONFIG, copies, tmp_path / "whole")
     with pytest.raises(Killed):
@@ -95,6 +97,7 @@ def test_forgetting_the_moments_would_be_noticed(tmp_path: Path, monkeypatch: py
     assert weights(tmp_path / "halves") != weights(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_prolonging_a_run_changes_nothing_before_the_fall(tmp_path: Path) -> None:
     train(fresh(), CONFIG, copies, tmp_path / "once")
     train(fresh(), replace(CONFIG, steps=8, learning_rates=CONFIG.learning_rates[:-1]), copies, tmp_path / "twice")
