@@ -27,6 +27,8 @@ from gemsmith.cli.main import main
 class Letters:
     def encode(self, text):
         return list(text)
+    def least_tokens(self, num_characters):
+        return num_characters // 31
 
 class Model:
     name, max_context, generation, tokenizer = "fake", 2048, SimpleNamespace(do_sample=True), Letters()
