@@ -89,7 +89,8 @@ def run(args: argparse.Namespace) -> int:
 def check(args: argparse.Namespace) -> None:
     """Tell what does not go together before anything is loaded."""
     has_name = args.conversation is not None or args.go_on
-    if args.raw and (typed(args, "system") or (typed(args, "think") and args.think) or args.file or has_name):
+    has_stage = options.typed(args, "system") or (options.typed(args, "think") and args.think)
+    if args.raw and (has_stage or args.file or has_name):
         args.usage_error("--raw continues plain text: it has no --system, --think, --file and no conversation")
     if args.conversation is not None and args.go_on:
         args.usage_error("--conversation names one and --continue takes the last: give one of them")
@@ -99,12 +100,6 @@ def check(args: argparse.Namespace) -> None:
         args.usage_error(f'the model comes before the question: gemsmith run pebble "{args.model[:200]}"')
     if args.json and is_chat(args):
         args.usage_error("--json is for programs: give PROMPT, or prompts on stdin")
-
-
-def typed(args: argparse.Namespace, key: str) -> bool:
-    """Whether a setting was given as a flag, and not by the environment or a file."""
-    claims = args.settings.of(key)
-    return bool(claims) and claims[0].kind == "flag"
 
 
 def is_chat(args: argparse.Namespace) -> bool:
@@ -122,9 +117,9 @@ def opened(args: argparse.Namespace, keeper: Keeper) -> Conversation:
     elif args.go_on:
         conversation = keeper.open_latest()
     is_new = not conversation.messages
-    if typed(args, "system") or (is_new and conversation.system is None):
+    if options.typed(args, "system") or (is_new and conversation.system is None):
         conversation.system = args.system
-    if typed(args, "think") or is_new:
+    if options.typed(args, "think") or is_new:
         conversation.think = args.think
     return conversation
 
