@@ -14,6 +14,7 @@ from gemsmith.version import __version__
 if TYPE_CHECKING:
     from gemsmith.chat.values import (
         Audio,
+        Document,
         Event,
         Image,
         Malformed,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         ContextLengthError,
         DownloadError,
         GemsmithError,
+        MediaError,
         MessageError,
         MissingDependencyError,
         ModelFileError,
@@ -52,11 +54,14 @@ __all__ = [
     "Audio",
     "ConfigError",
     "ContextLengthError",
+    "Document",
     "DownloadError",
     "Event",
     "GemsmithError",
     "Image",
     "Malformed",
+    "MediaError",
+    "MediaSettings",
     "Message",
     "MessageError",
     "MissingDependencyError",
@@ -85,7 +90,7 @@ __all__ = [
 ]
 
 _VALUES = {
-    *("Text", "Thought", "Image", "Malformed", "Audio", "Video", "ToolCall", "ToolResult"),
+    *("Text", "Thought", "Image", "Document", "Malformed", "Audio", "Video", "ToolCall", "ToolResult"),
     *("Message", "Prompt", "Event", "Usage", "TokenLogprob"),
 }
 
@@ -106,4 +111,6 @@ def _home(name: str) -> str:
     """The module that defines a public name."""
     if name in ("load", "Model"):
         return "gemsmith.engine"
+    if name == "MediaSettings":
+        return "gemsmith.media.settings"
     return "gemsmith.chat.values" if name in _VALUES else "gemsmith.errors"

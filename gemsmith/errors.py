@@ -13,7 +13,8 @@
     │   ├── SamplingError       a sampling value outside its range
     │   ├── MessageError        a message or part that cannot be rendered
     │   ├── ToolError           a tool declaration or call that cannot be expressed
-    │   └── UnsupportedMediaError  a picture, clip or sound for a model without that sense
+    │   ├── UnsupportedMediaError  a picture, clip or sound for a model without that sense
+    │   └── MediaError          a picture, document, clip or sound that cannot be read, or is not allowed
     ├── SettingError            a settings file or environment variable that cannot be used
     ├── NumericalError          a computation that left the numbers (NaN or infinity)
     ├── MissingDependencyError  an optional extra is not installed
@@ -129,7 +130,26 @@ class ToolError(RequestError):
 
 
 class UnsupportedMediaError(RequestError):
-    """A picture, clip or sound was given to a model without that sense."""
+    """A picture, clip or sound was given to a model without that sense; `part` is which, where that is known."""
+
+    part: Any = None
+
+
+class MediaError(RequestError):
+    """A picture, document, clip or sound that cannot be read, or may not be.
+
+    `code` is for programs: `media_not_found` (no such file or page), `media_refused` (an address, where none may be
+    fetched; a document behind a password), `media_format` (no format that is known here), `media_damaged`,
+    `media_too_large` (a limit of `MediaSettings`), `media_decode_failed` (the decoding process crashed, hung
+    or ran out of memory). The message is one of a fixed list with numbers filled in: no path, address or text of the
+    file or of a decoder is ever part of it.
+    """
+
+    part: Any = None  # the `Image`, `Document`, `Audio` or `Video` of the request, where that is known
+
+    def __init__(self, code: str, message: str):
+        self.code = code
+        super().__init__(message)
 
 
 class SettingError(GemsmithError):

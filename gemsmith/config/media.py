@@ -14,6 +14,8 @@ from gemsmith.config.fields import check, fields_from_json, fields_to_json, show
 from gemsmith.errors import ConfigError
 
 NUM_MEL_BINS = 128  # of the log-mel front end; no key of config.json says it
+MEL_HOP = 160  # samples from one log-mel frame to the next, which are twice as long: 10 ms at 16 kHz
+SUBSAMPLING = 4  # log-mel frames to a soft token: two convolutions that each take every second place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +102,7 @@ class AudioConfig(_Section):
     conv_kernel_size: int = 5
     residual_weight: float = 0.5
     attention_chunk_size: int = 12
-    attention_context_left: int = 13  # of which one is the query itself
+    attention_context_left: int = 13  # see `reach`
     attention_context_right: int = 0
     attention_logit_cap: float = 50.0
     attention_invalid_logits_value: float = -1e9
@@ -116,9 +118,22 @@ class AudioConfig(_Section):
         """Size of one attention head."""
         return self.hidden_size // self.num_attention_heads
 
+    @property
+    def reach(self) -> tuple[int, int]:
+        """How many tokens back and ahead of itself a token attends to: 11 and 0.
+
+        Upstream wants distances strictly less than `attention_context_left` - 1, and `attention_context_right`.
+        """
+        return self.attention_context_left - 2, max(self.attention_context_right - 1, 0)
+
+    def num_soft_tokens(self, num_samples: int) -> int:
+        """How many soft tokens so many samples at 16 kHz become: 40 ms each, and none of 10 ms or less."""
+        frames = max(0, num_samples - 1) // MEL_HOP  # those that lie, with one sample to spare, within the sound
+        return -(-frames // SUBSAMPLING)
+
     def __post_init__(self) -> None:
         self._check(hidden_size=1 << 16, num_hidden_layers=1024, num_attention_heads=1024, conv_kernel_size=1024)
-        self._check(attention_chunk_size=1 << 16, attention_context_left=1 << 16, output_proj_dims=1 << 16)
+        self._check(attention_chunk_size=1 << 16, output_proj_dims=1 << 16)
         if self.hidden_size % (2 * self.num_attention_heads):
             raise ConfigError(
                 f"audio_config.hidden_size {self.hidden_size} does not divide into {self.num_attention_heads} heads of"
@@ -130,8 +145,14 @@ class AudioConfig(_Section):
             )
         for channels in self.subsampling_conv_channels:
             check("audio_config.subsampling_conv_channels", channels, int, 1, 1 << 14)
+        check("audio_config.attention_context_left", self.attention_context_left, int, 2, 1 << 16)  # with itself
         check("audio_config.attention_context_right", self.attention_context_right, int, 0, 1 << 16)
         check("audio_config.attention_logit_cap", self.attention_logit_cap, float, 1e-3, 1e6)
+        if not self.attention_invalid_logits_value <= -self.attention_logit_cap - 104:  # e^-104 is 0 in float32
+            raise ConfigError(
+                f"audio_config.attention_invalid_logits_value is {self.attention_invalid_logits_value}; a masked token"
+                f" would still be heard, as logits are capped at ±{self.attention_logit_cap}"
+            )
         check("audio_config.residual_weight", self.residual_weight, float, 0, 1e3)
         _check_activation("audio_config.hidden_act", self.hidden_act, "silu")
 
@@ -177,6 +198,10 @@ class UnifiedAudioConfig(_Section):
     rms_norm_eps: float = 1e-6
     initializer_range: float = 0.02
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def num_soft_tokens(self, num_samples: int) -> int:
+        """How many soft tokens so many samples become: one for every 640, and one for what is left over."""
+        return -(-num_samples // self.audio_embed_dim)
 
     def __post_init__(self) -> None:
         self._check(audio_embed_dim=1 << 20)

@@ -6,6 +6,8 @@ from gemsmith.ops.dispatch import Kernel, Op, without
 rms_norm = Op(reference.rms_norm)
 rope_table = Op(reference.rope_table)
 rope = Op(reference.rope)
+rope_2d = Op(reference.rope_2d)
+pool_2d = Op(reference.pool_2d)
 attention = Op(
     reference.attention,
     Kernel("sdpa", "gemsmith.ops.sdpa:attention", supports="gemsmith.ops.sdpa:supports"),
@@ -21,8 +23,10 @@ __all__ = [
     "attention",
     "experts",
     "gelu_gate",
+    "pool_2d",
     "rms_norm",
     "rope",
+    "rope_2d",
     "rope_table",
     "route",
     "softcap",

@@ -1,10 +1,10 @@
-"""The tensor functions Gemma 4's text model is written in: plain torch, float32 where it matters.
+"""The tensor functions Gemma 4 is written in: plain torch, float32 where it matters.
 
 Each function here *is* the definition of its operation: the fallback where no kernel serves, and the oracle for those
 that do. Nothing here knows a model, a layer or a cache.
 
     B batch   T query tokens   S cached tokens   D hidden   N query heads   K key/value heads   G = N/K   H head dim
-    F mlp width   E experts   A active experts
+    F mlp width   E experts   A active experts   Y rows, X columns of a picture's patches
 
 Sources: Gemma 4 Technical Report (arXiv 2607.02770) §2; upstream `transformers` models/gemma4/modeling_gemma4.py.
 """
@@ -45,11 +45,32 @@ def rope(x_BTNH: Tensor, cos_sin: tuple[Tensor, Tensor]) -> Tensor:
     return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
 
 
-def attention(q_BTNH: Tensor, k_BSKH: Tensor, v_BSKH: Tensor, mask_BTS: Tensor, scale: float) -> Tensor:
-    """Grouped-query attention: each of the K key heads serves G = N / K query heads. Returns [B, T, N, H]."""
+def rope_2d(x_BTNH: Tensor, cos_sin: tuple[Tensor, Tensor]) -> Tensor:
+    """Turn the first half of every head by its patch's column and the second half by its row.
+
+    The angles are those of `rope_table` for positions [B, T, 2] and half a head: cosines and sines [B, T, 2, H/4]. Each
+    half pairs (i, i + H/4), as `rope` does in a whole head.
+    """
+    cos, sin = (t[:, :, None].to(x_BTNH.dtype) for t in cos_sin)
+    first, second = x_BTNH.unflatten(-1, (2, 2, -1)).unbind(-2)
+    return torch.stack([first * cos - second * sin, second * cos + first * sin], dim=-2).flatten(-3)
+
+
+def pool_2d(x_BYXD: Tensor, side: int) -> Tensor:
+    """Means over squares of `side` x `side` patches, row after row of squares: [B, Y/side · X/side, D], in float32."""
+    cells = x_BYXD.float().unflatten(2, (-1, side)).unflatten(1, (-1, side))
+    return cells.mean((2, 4)).flatten(1, 2)
+
+
+def attention(q_BTNH: Tensor, k_BSKH: Tensor, v_BSKH: Tensor, mask_BTS: Tensor | None, scale: float) -> Tensor:
+    """Grouped-query attention: each of the K key heads serves G = N / K query heads. Returns [B, T, N, H].
+
+    Without a mask every query sees every key.
+    """
     q_BTKGH = q_BTNH.unflatten(2, (k_BSKH.shape[2], -1))
     logits_BKGTS = torch.einsum("btkgh,bskh->bkgts", q_BTKGH, k_BSKH).float() * scale
-    logits_BKGTS = logits_BKGTS.masked_fill(~mask_BTS[:, None, None], float("-inf"))
+    if mask_BTS is not None:
+        logits_BKGTS = logits_BKGTS.masked_fill(~mask_BTS[:, None, None], float("-inf"))
     probs_BKGTS = logits_BKGTS.softmax(-1).to(v_BSKH.dtype)
     return torch.einsum("bkgts,bskh->btkgh", probs_BKGTS, v_BSKH).flatten(2, 3)
 

@@ -146,6 +146,8 @@ def test_missing_keys_are_named(key: str) -> None:
         ({"audio_config": {"subsampling_conv_channels": [128]}}, "subsampling_conv_channels must be two sizes"),
         ({"audio_config": {"subsampling_conv_channels": [128, -1]}}, "subsampling_conv_channels"),
         ({"audio_config": {"rms_norm_eps": float("nan")}}, "audio_config.rms_norm_eps"),
+        ({"audio_config": {"attention_context_left": 1}}, "attention_context_left must be int from 2"),
+        ({"audio_config": {"attention_invalid_logits_value": -60.0}}, "a masked token would still be heard"),
         ({"image_token_id": -1}, "image_token_id"),
         ({"image_token_id": "258880"}, "image_token_id"),
         ({"architectures": "Gemma4"}, "architectures"),

@@ -25,6 +25,7 @@ CASES: dict[str, list[Callable[[], tuple[Any, ...]]]] = {
         lambda: attention_case(1, 9, 4, 1, 16),
         lambda: attention_case(7, 7, 4, 4, 32),
         lambda: attention_case(5, 40, 8, 2, 64),
+        lambda: (*(torch.randn(2, 9, 4, 16) for _ in "qkv"), None, 1.0),
     ],
 }
 
