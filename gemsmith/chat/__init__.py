@@ -7,6 +7,7 @@
     template.py     the templates we know, by hash, and a warning for others
     messages.py     … what callers give as messages, read into turns
     parts.py        … and the parts of their content
+    media_parts.py  … of which media have many shapes and options
     turns.py        … a conversation in the template's order
     tools.py        … what callers give as tools: dictionaries, Pydantic models, functions
     functions.py    … a Python function's signature as JSON schema
@@ -15,6 +16,7 @@
     declare.py      … a tool's declaration
     syntax.py       … Gemma's value grammar, both directions
     pieces.py       … control tokens and content, kept apart until they become ids
+    spans.py        … what stands in a prompt where media are
 
 Files marked … serve the first five.
 """

@@ -1,7 +1,8 @@
 """One part of a message as JSON and back: words, thoughts, media, calls, results, and calls that are none.
 
 Serves `record.py`. A call's arguments are JSON text, as OpenAI writes them. Media are named by their path or address;
-bytes become a data URL; a picture that is only in memory has no form here, and says so.
+bytes become a data URL; a picture that is only in memory has no form here, and says so. Options that are not the
+usual ones stand beside the source under their own names.
 """
 
 from __future__ import annotations
@@ -10,26 +11,15 @@ import base64
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from gemsmith.chat import parts
-from gemsmith.chat.values import (
-    Audio,
-    Image,
-    Malformed,
-    Media,
-    Part,
-    Text,
-    Thought,
-    ToolCall,
-    ToolResult,
-    Video,
-)
+from gemsmith.chat.media_parts import BASE64, check_media, option_names
+from gemsmith.chat.values import Malformed, Media, Part, Text, Thought, ToolCall, ToolResult
 from gemsmith.errors import MessageError
 
-BYTES_URL = "data:application/octet-stream;base64,"
-MEDIA = (Image, Audio, Video)
 MAX_DEPTH = 64
 
 
@@ -65,35 +55,40 @@ def read_part(record: Any) -> Part:
 
 
 def media_record(part: Media) -> dict[str, Any]:
-    """A picture, sound or clip by its path, its address, or its bytes."""
+    """A picture, document, sound or clip by its path, its address, or its bytes; and its options."""
     kind = type(part).__name__.lower()
+    check_media(part, f"a part of type {kind}")
     if isinstance(part.source, Path):
-        return {"type": kind, "path": str(part.source)}
-    if isinstance(part.source, (bytes, bytearray)):
-        return {"type": kind, "url": BYTES_URL + base64.b64encode(part.source).decode(), "is_bytes": True}
-    if not isinstance(part.source, str):
+        record: dict[str, Any] = {"type": kind, "path": str(part.source)}
+    elif isinstance(part.source, (bytes, bytearray)):
+        record = {"type": kind, "url": BASE64 + base64.b64encode(part.source).decode(), "is_bytes": True}
+    elif isinstance(part.source, str):
+        record = {"type": kind, "url": part.source}
+    else:
         raise MessageError(
             f"a {kind} in memory ({type(part.source).__name__}) cannot be written as JSON; save it to a file and give"
             " its path"
         )
-    return {"type": kind, "url": part.source}
+    usual = type(part)(part.source)
+    options = {name: getattr(part, name) for name in option_names(type(part))}
+    return record | {name: data(value) for name, value in options.items() if value != getattr(usual, name)}
 
 
 def read_content_part(record: Any) -> Text | Media:
     """Words or media, in our form or OpenAI's."""
     part = parts.read_part(record, 0) if isinstance(record, Mapping) else None
-    if part is None or (isinstance(part, MEDIA) and not isinstance(part.source, str)):
+    if part is None or (isinstance(part, Media) and not isinstance(part.source, str)):
         raise MessageError(f"a part of a message's content is text or names its media, found {shortened(record)}")
-    if isinstance(part, MEDIA) and isinstance(record.get("path"), str):
-        return type(part)(Path(part.source))
-    if isinstance(part, MEDIA) and record.get("is_bytes") is True:
-        return type(part)(_decoded(part.source))
+    if isinstance(part, Media) and isinstance(record.get("path"), str):
+        return replace(part, source=Path(part.source))
+    if isinstance(part, Media) and record.get("is_bytes") is True:
+        return replace(part, source=_decoded(part.source))
     return part
 
 
 def _decoded(url: str) -> bytes:
     try:
-        return base64.b64decode(url.removeprefix(BYTES_URL), validate=True)
+        return base64.b64decode(url.removeprefix(BASE64), validate=True)
     except ValueError as error:
         raise MessageError(f"the bytes of a part are not base64: {error}") from None
 
@@ -141,7 +136,7 @@ def result_record(part: Part) -> dict[str, Any]:
     """A result with the fields of OpenAI's tool message. Text and media parts are a list of parts, not data."""
     if not isinstance(part, ToolResult):
         raise MessageError(f"a tool message holds results, found {type(part).__name__}")
-    is_parts = isinstance(part.content, tuple) and all(isinstance(each, (Text, *MEDIA)) for each in part.content)
+    is_parts = isinstance(part.content, tuple) and all(isinstance(each, Text | Media) for each in part.content)
     content = {"content": [part_record(each) for each in part.content] if is_parts else data(part.content)}
     names = {"name": part.name, "tool_call_id": part.call_id, "is_parts": is_parts or None}
     return content | {key: value for key, value in names.items() if value is not None}

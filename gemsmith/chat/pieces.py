@@ -11,31 +11,45 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from gemsmith.chat.values import Audio, Image, Media, Prompt, Video
+from gemsmith.chat.values import Audio, Document, Image, Media, Prompt, Video
 from gemsmith.errors import UnsupportedMediaError
 
 if TYPE_CHECKING:
+    from gemsmith.media.prepared import Prepared
     from gemsmith.tokenizer import Tokenizer
 
 QUOTE = '<|"|>'
-PLACEHOLDERS: dict[type, str] = {Image: "<|image|>", Audio: "<|audio|>", Video: "<|video|>"}
+PLACEHOLDERS: dict[type, str] = {
+    Image: "<|image|>",
+    Document: "<|image|>",
+    Audio: "<|audio|>",
+    Video: "<|video|>",
+}
 
 
 class Piece(NamedTuple):
-    """A control token or a stretch of content. `learn` marks what the model itself must write."""
+    """A control token or a stretch of content. `learn` marks what the model itself must write.
+
+    A placeholder carries the media it stands for. Text that merely spells one never does.
+    """
 
     text: str
     is_control: bool
     learn: bool = False
+    media: Media | None = None
 
 
 class Pieces:
-    """Collects pieces in order, and the media whose placeholders are among them."""
+    """Collects pieces in order; media are among them as one placeholder each, until `filled`."""
 
     def __init__(self) -> None:
         self.items: list[Piece] = []
-        self.media: list[Media] = []
         self.learn = False
+
+    @property
+    def media(self) -> list[Media]:
+        """The media that have a placeholder here, in order."""
+        return [piece.media for piece in self.items if piece.media is not None]
 
     def control(self, name: str) -> None:
         self.items.append(Piece(name, True, self.learn))
@@ -51,8 +65,18 @@ class Pieces:
         self.control(QUOTE)
 
     def placeholder(self, media: Media) -> None:
-        self.control(PLACEHOLDERS[type(media)])
-        self.media.append(media)
+        self.items.append(Piece(PLACEHOLDERS[type(media)], True, self.learn, media))
+
+    def filled(self, spans: Iterable[Sequence[Piece]]) -> Pieces:
+        """The same prompt with spans (see `spans.py`) in the places of its placeholders, one for each in order."""
+        whole, rest = Pieces(), iter(spans)
+        for piece in self.items:
+            if piece.media is None:
+                whole.items.append(piece)
+            else:
+                whole.items += [each._replace(learn=piece.learn) for each in next(rest)]
+        assert next(rest, None) is None, "more spans than placeholders"
+        return whole
 
     def spelled(self) -> str:
         return "".join(piece.text for piece in self.items)
@@ -62,9 +86,10 @@ class Pieces:
         content = sum(len(piece.text) for piece in self.items if not piece.is_control)
         return sum(piece.is_control for piece in self.items) + tokenizer.least_tokens(content)
 
-    def prompt(self, tokenizer: Tokenizer) -> Prompt:
+    def prompt(self, tokenizer: Tokenizer, media: Sequence[Prepared] = ()) -> Prompt:
+        """The ids; `media` are those whose spans were filled in."""
         ids = encode((piece._replace(learn=False) for piece in self.items), tokenizer)
-        return Prompt(tuple(ids), tuple(self.media), self.spelled())
+        return Prompt(tuple(ids), tuple(media), self.spelled())
 
 
 def encode(pieces: Iterable[Piece], tokenizer: Tokenizer) -> list[int]:

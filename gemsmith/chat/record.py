@@ -29,6 +29,7 @@ from gemsmith.chat.values import FinishReason, Malformed, Message, Part, Role, T
 from gemsmith.errors import MessageError
 
 MAX_LOGPROB = 1e300
+SENSES = ("image", "video", "audio")  # prompt_tokens_details, where any are there: image_tokens and so on
 
 
 def to_record(message: Message) -> dict[str, Any]:
@@ -42,6 +43,8 @@ def to_record(message: Message) -> dict[str, Any]:
         record["finish_reason"] = message.finish_reason
     if message.usage is not None:
         record["usage"] = _usage_record(message.usage)
+    if message.pictures:
+        record["pictures"] = [list(size) for size in message.pictures]
     if message.logprobs is not None:
         record["logprobs"] = [_logprob_record(token) for token in message.logprobs]
     return record
@@ -61,7 +64,14 @@ def from_record(record: Any) -> Message:
     if reason is not None and reason not in get_args(FinishReason):
         raise MessageError(f"finish_reason is one of {', '.join(get_args(FinishReason))}, found {reason!r:.60}")
     logprobs = tuple(map(_read_logprob, read_list(record, "logprobs"))) if record.get("logprobs") is not None else None
-    return Message(record["role"], parts, _read_usage(record.get("usage")), reason, logprobs)
+    pictures = tuple(map(_read_size, read_list(record, "pictures"))) if record.get("pictures") is not None else None
+    return Message(record["role"], parts, _read_usage(record.get("usage")), reason, logprobs, pictures)
+
+
+def _read_size(size: Any) -> tuple[int, int]:
+    if not isinstance(size, list) or len(size) != 2 or not all(type(n) is int and 0 < n < 1 << 31 for n in size):
+        raise MessageError(f"the size of a picture is its width and height in pixels, found {shortened(size)}")
+    return size[0], size[1]
 
 
 def _standard(message: Message) -> dict[str, Any]:
@@ -92,10 +102,12 @@ def _read_standard(record: Mapping[str, Any]) -> tuple[Part, ...]:
 
 
 def _usage_record(usage: Usage) -> dict[str, Any]:
+    media = {f"{sense}_tokens": getattr(usage, f"{sense}_tokens") for sense in SENSES}
     return {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
         "total_tokens": usage.total_tokens,
+        **({"prompt_tokens_details": media} if any(media.values()) else {}),
         "completion_tokens_details": {"reasoning_tokens": usage.thought_tokens},
     }
 
@@ -107,7 +119,9 @@ def _read_usage(record: Any) -> Usage | None:
         raise MessageError(f"usage is a JSON object, found {type(record).__name__}")
     details = field(record, "completion_tokens_details", Mapping, optional=True) or {}
     thoughts = _count(details, "reasoning_tokens") if "reasoning_tokens" in details else 0
-    return Usage(_count(record, "prompt_tokens"), _count(record, "completion_tokens"), thoughts)
+    media = field(record, "prompt_tokens_details", Mapping, optional=True) or {}
+    seen = {name: _count(media, name) for sense in SENSES if (name := f"{sense}_tokens") in media}
+    return Usage(_count(record, "prompt_tokens"), _count(record, "completion_tokens"), thoughts, **seen)
 
 
 def _count(record: Mapping[str, Any], key: str) -> int:

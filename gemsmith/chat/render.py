@@ -45,7 +45,10 @@ def render(
     empty_thought: bool = False,
     add_generation_prompt: bool = True,
 ) -> Prompt:
-    """The prompt of a conversation. `empty_thought` iff the config's `hidden_size_per_layer_input` is 0."""
+    """The prompt of a conversation. `empty_thought` iff the config's `hidden_size_per_layer_input` is 0.
+
+    Media are one placeholder each, as the template writes them: `engine.Model.render` prepares and fills them in.
+    """
     style = Style(think, preserve_thinking, empty_thought)
     return compose(messages, tools, style, add_generation_prompt=add_generation_prompt).prompt(tokenizer)
 

@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from gemsmith.chat.media_parts import check_media
 from gemsmith.chat.parts import Content, read_result
 from gemsmith.chat.values import (
     Audio,
+    Document,
     Image,
     Malformed,
     Media,
@@ -58,8 +60,8 @@ def turns_of(message: Message, index: int) -> Iterator[Turn]:
 def _check_parts(message: Message, index: int) -> None:
     allowed: dict[str, tuple[type, ...]] = {
         "system": (Text,),
-        "user": (Text, Image, Audio, Video),
-        "assistant": (Text, Thought, Image, Audio, Video, ToolCall, ToolResult, Malformed),
+        "user": (Text, Image, Document, Audio, Video),
+        "assistant": (Text, Thought, Image, Document, Audio, Video, ToolCall, ToolResult, Malformed),
         "tool": (ToolResult,),
     }
     parts: object = message.parts  # a caller without a type checker may give anything
@@ -75,6 +77,8 @@ def _check_parts(message: Message, index: int) -> None:
             raise MessageError(f"message {index}: text must be a string, not {type(part.text).__name__}")
         if isinstance(part, ToolCall):
             check_call(part, index)
+        if isinstance(part, Media):
+            check_media(part, f"message {index}")
 
 
 def check_call(call: ToolCall, index: int) -> None:
@@ -100,7 +104,7 @@ def _split(parts: Sequence[Part]) -> Iterator[tuple[Part, ...]]:
 def _assistant_turns(parts: tuple[Part, ...], index: int) -> Iterator[Turn]:
     yield Turn(
         "assistant",
-        content_of(tuple(p for p in parts if isinstance(p, (Text, Malformed, Image, Audio, Video)))),
+        content_of(tuple(p for p in parts if isinstance(p, Text | Malformed | Media))),
         thought="\n".join(p.text for p in parts if isinstance(p, Thought)),
         calls=tuple(p for p in parts if isinstance(p, ToolCall)),
     )

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from gemsmith.media.marks import Box, Marks, Point
+    from gemsmith.media.prepared import Prepared
 
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "tool_calls"]
@@ -29,23 +33,54 @@ class Thought:
 
 @dataclass(frozen=True)
 class Image:
-    """A picture: a path, bytes, data URL, PIL image or array. Decoded by `media`, not here."""
+    """A picture: a path, bytes, data URL, PIL image or array [H, W, 3]. Decoded by `media`, not here.
+
+    `tokens` is its budget of soft tokens: 70, 140, 280, 560 or 1120; None for the model's own (280).
+    """
 
     source: Any
+    tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class Document:
+    """A PDF file (a path, bytes or data URL), page after page as pictures.
+
+    `pages` are numbers from 1, as in "1-3,7" or (1, 2, 3, 7); None for all. `tokens` is the budget of each page; None
+    for 560, since a page has more to read than a photograph.
+    """
+
+    source: Any
+    pages: str | tuple[int, ...] | None = None
+    tokens: int | None = None
 
 
 @dataclass(frozen=True)
 class Audio:
-    """A sound: a path, bytes, data URL or array of samples."""
+    """A sound: a path, bytes, data URL, or an array of samples [n], 16,000 a second.
+
+    A model hears at most 30 s at once. A longer sound is refused, or, with `longer="cut"`, cut at quiet places into
+    several that follow one another.
+    """
 
     source: Any
+    longer: Literal["refuse", "cut"] = "refuse"
 
 
 @dataclass(frozen=True)
 class Video:
-    """A clip: a path, bytes or data URL."""
+    """A clip: a path, bytes, data URL, or an array of frames [F, H, W, 3].
+
+    By default a frame a second, at most 60, spread evenly; `frames` asks for a count, `fps` for frames a second.
+    `tokens` is the budget of each frame; None for 70. `sound`: whether its sound track is heard too, by models that
+    hear (cut like a long `Audio` where it is longer than 30 s).
+    """
 
     source: Any
+    frames: int | None = None
+    fps: float | None = None
+    tokens: int | None = None
+    sound: bool = True
 
 
 @dataclass(frozen=True)
@@ -74,8 +109,8 @@ class Malformed:
     reason: str
 
 
-Media = Image | Audio | Video
-Part = Text | Thought | Image | Audio | Video | ToolCall | ToolResult | Malformed
+Media = Image | Document | Audio | Video
+Part = Text | Thought | Image | Document | Audio | Video | ToolCall | ToolResult | Malformed
 
 
 @dataclass(frozen=True)
@@ -85,6 +120,9 @@ class Usage:
     prompt_tokens: int
     completion_tokens: int
     thought_tokens: int = 0
+    image_tokens: int = 0  # soft tokens of pictures and pages, part of `prompt_tokens`; likewise the next two
+    video_tokens: int = 0
+    audio_tokens: int = 0
 
     @property
     def total_tokens(self) -> int:
@@ -110,6 +148,7 @@ class Message:
     usage: Usage | None = field(default=None, compare=False)
     finish_reason: FinishReason | None = field(default=None, compare=False)
     logprobs: tuple[TokenLogprob, ...] | None = field(default=None, compare=False)
+    pictures: tuple[tuple[int, int], ...] | None = field(default=None, compare=False)  # (width, height), as asked
 
     @property
     def text(self) -> str:
@@ -127,6 +166,23 @@ class Message:
         return tuple(p for p in self.parts if isinstance(p, ToolCall))
 
     @property
+    def marks(self) -> Marks:
+        """Boxes and points that the answer's JSON names, in pixels of the pictures it was asked about."""
+        from gemsmith.chat.boxes import read_marks
+
+        return read_marks(self.text, self.pictures or ())
+
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        """What the answer says is where: rectangles of a picture."""
+        return self.marks.boxes
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """Likewise, points of a picture."""
+        return self.marks.points
+
+    @property
     def errors(self) -> tuple[Malformed, ...]:
         """Calls that could not be parsed, each with its reason."""
         return tuple(p for p in self.parts if isinstance(p, Malformed))
@@ -134,10 +190,13 @@ class Message:
 
 @dataclass(frozen=True)
 class Prompt:
-    """What a model reads: token ids, the media whose soft tokens go in at placeholders, and the spelled-out text."""
+    """What a model reads: token ids, the prepared media whose soft tokens go in at placeholders, and the text.
+
+    `media` stand in the order of their placeholder ids: a picture's run, a clip's runs frame by frame, a sound's run.
+    """
 
     ids: tuple[int, ...]
-    media: tuple[Media, ...] = ()
+    media: tuple[Prepared, ...] = ()
     text: str = ""
 
 

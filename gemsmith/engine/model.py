@@ -1,42 +1,43 @@
-"""`gemsmith.load` and the Model it returns: messages in, messages and events out.
+"""The Model: messages in, messages and events out.
 
-Puts the rooms below together: hub finds, formats opens, runtime executes, chat renders and parses, `generate` loops.
+Puts the rooms below together: chat renders and parses, `senses` prepares what is seen and heard, the runtime executes,
+`generate` loops. `loading` makes one.
 """
 
 from __future__ import annotations
 
 import operator
-import os
-import warnings
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from gemsmith.chat.pieces import Pieces
 from gemsmith.chat.render import Style, compose
-from gemsmith.chat.template import template_warning
 from gemsmith.chat.values import Event, Message, Prompt
-from gemsmith.config import GenerationConfig, ModelConfig, preset
+from gemsmith.config import GenerationConfig, ModelConfig
 from gemsmith.config.fields import shown
 from gemsmith.engine.generate.reply import stream_reply
 from gemsmith.engine.generate.text import stream_text
 from gemsmith.engine.generate.tokens import Token, generate
 from gemsmith.engine.sampler import Sampler
 from gemsmith.engine.sampling import Sampling
-from gemsmith.errors import ContextLengthError, GemsmithError, ModelFileError, RequestError, UnsupportedMediaError
-from gemsmith.formats.checkpoint import Checkpoint, open_checkpoint
-from gemsmith.hub.fetch import fetched
-from gemsmith.hub.names import DEFAULT_TOKENIZER, resolve
-from gemsmith.runtime.plan import admitted_context
-from gemsmith.runtime.probe import total_memory
-from gemsmith.runtime.protocol import Run, Runtime
-from gemsmith.runtime.select import open_runtime
-from gemsmith.tokenizer import Tokenizer, load_tokenizer
+from gemsmith.engine.senses.counting import check_places, picture_sizes, usage_of
+from gemsmith.engine.senses.cutting import stretches
+from gemsmith.engine.senses.filling import filled
+from gemsmith.engine.senses.keeping import KeptSoft
+from gemsmith.engine.senses.preparing import prepare
+from gemsmith.engine.senses.refusal import check_count, check_senses
+from gemsmith.engine.transcribe import stream_transcript
+from gemsmith.errors import ContextLengthError, ModelFileError, RequestError
+from gemsmith.media.settings import MediaSettings
+from gemsmith.runtime.places import Placeholders
+from gemsmith.runtime.protocol import Run, Runtime, Soft
+from gemsmith.tokenizer import Tokenizer
 
 SAMPLING_DEFAULTS = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")  # a generation_config has them
 OPEN_THOUGHT = "<|channel>thought\n"
 LOGITS_CHUNK = 512  # rows of logits that stand in memory beside the result
+UNASKED = MediaSettings()
 
 
 class Model:
@@ -53,6 +54,7 @@ class Model:
     ):
         self.name, self.config, self.runtime = name, config, runtime
         self._tokenizer, self.generation, self.max_context = tokenizer, generation, max_context
+        self._kept = KeptSoft(lambda media: runtime.encode(media), row_bytes=4 * config.text.hidden_size)
 
     def __repr__(self) -> str:
         return f"<gemsmith.Model {self.name!r}: {self.max_context:,} tokens of context, {self.runtime.name} runtime>"
@@ -68,14 +70,21 @@ class Model:
         return self._tokenizer
 
     def render(
-        self, messages: Any, *, tools: Sequence[Any] = (), think: bool = False, preserve_thinking: bool = False
+        self,
+        messages: Any,
+        *,
+        tools: Sequence[Any] = (),
+        think: bool = False,
+        preserve_thinking: bool = False,
+        media: MediaSettings = UNASKED,
     ) -> Prompt:
         """The prompt of a conversation: `.ids`, `.media`, and `.text` with its control tokens spelled out.
 
         `messages` is a string, a Message, an OpenAI-style dictionary, or a list of these. `tools` are functions,
-        Pydantic models or JSON-schema dictionaries.
+        Pydantic models or JSON-schema dictionaries. Pictures, documents, clips and sounds are read and prepared, within
+        the limits of `media`.
         """
-        return self._composed(messages, tools, think, preserve_thinking).prompt(self.tokenizer)
+        return self._prompt(messages, tools, think, preserve_thinking, media)
 
     def chat(
         self,
@@ -84,20 +93,18 @@ class Model:
         tools: Sequence[Any] = (),
         think: bool = False,
         preserve_thinking: bool = False,
+        media: MediaSettings = UNASKED,
         **sampling: Any,
     ) -> Message:
         """The model's reply: `.text`, `.thought`, `.tool_calls`, `.usage`, `.finish_reason`, `.logprobs`.
 
         Sampling keywords are those of `engine.sampling.Sampling`: temperature, top_p, top_k, min_p, max_tokens, stop,
         seed, repetition_penalty, presence_penalty, frequency_penalty, logit_bias, logprobs, top_logprobs.
-        Raises RequestError (ContextLengthError, SamplingError, MessageError, ToolError, UnsupportedMediaError).
+        Raises RequestError (ContextLengthError, SamplingError, MessageError, ToolError, UnsupportedMediaError,
+        MediaError).
         """
-        message = None
-        reply = self.stream(messages, tools=tools, think=think, preserve_thinking=preserve_thinking, **sampling)
-        for event in reply:
-            message = event.message or message
-        assert message is not None
-        return message
+        options: dict[str, Any] = {"preserve_thinking": preserve_thinking, "media": media, **sampling}
+        return _last(self.stream(messages, tools=tools, think=think, **options))
 
     def stream(
         self,
@@ -106,24 +113,41 @@ class Model:
         tools: Sequence[Any] = (),
         think: bool = False,
         preserve_thinking: bool = False,
+        media: MediaSettings = UNASKED,
         **sampling: Any,
     ) -> Generator[Event]:
         """Events of the reply as it is written: kind `text`, `thought`, `tool_call`, `error`, and last `done`.
 
         Bad requests raise here, before the first event is asked for. Closing the iterator stops the model.
         """
-        pieces = self._composed(messages, tools, think, preserve_thinking)
-        self._check_length(pieces.least_tokens(self.tokenizer))
-        prompt = pieces.prompt(self.tokenizer)
         options = self._options(sampling)
-        tokens = self._tokens(prompt, options)
+        prompt = self._prompt(messages, tools, think, preserve_thinking, media, limit=self.max_context)
         return stream_reply(
-            tokens,
+            self._tokens(prompt, options),
             self.tokenizer,
-            num_prompt_tokens=len(prompt.ids),
+            asked=usage_of(prompt, self.config),
             in_thought=prompt.text.endswith(OPEN_THOUGHT),
             stops=options.stop,
+            pictures=picture_sizes(prompt),
         )
+
+    def transcribe(
+        self,
+        source: Any,
+        *,
+        language: str | None = None,
+        to: str | None = None,
+        media: MediaSettings = UNASKED,
+        **sampling: Any,
+    ) -> Message:
+        """What is said in a sound of any length, as `.text`: in `language` ("German"; None for whichever it is), and
+        with `to`, behind a newline and `{to}:`, its translation. The likeliest words, unless `temperature` is given.
+        """
+        return _last(self.stream_transcript(source, language=language, to=to, media=media, **sampling))
+
+    def stream_transcript(self, source: Any, *, media: MediaSettings = UNASKED, **options: Any) -> Generator[Event]:
+        """Events `text` as words are heard, and last `done`; translations follow the whole transcription."""
+        return stream_transcript(self, source, media=media, **options)
 
     def complete(self, text: str, **sampling: Any) -> str:
         """A plain continuation of `text`, after exactly one <bos>: what base models do."""
@@ -133,30 +157,59 @@ class Model:
         """The continuation as it is written."""
         if not isinstance(text, str):
             raise RequestError(f"complete continues a string, found {type(text).__name__}")
-        self._check_length(1 + self.tokenizer.least_tokens(len(text)))
+        self._check_length(1 + self.tokenizer.least_tokens(len(text)), self.max_context)
         ids = (self.config.text.bos_token_id, *self.tokenizer.encode(text))
         options = self._options(sampling)
         return stream_text(self._tokens(ids, options), self.tokenizer, options.stop)
 
-    def logits(self, prompt: Prompt | Sequence[int]) -> np.ndarray:
-        """Logits [T, V], float32, after each token of a prompt or list of ids."""
+    def logits(self, prompt: Any, *, media: MediaSettings = UNASKED) -> np.ndarray:
+        """Logits [T, V], float32, after each token of a prompt, a list of ids, or a message or list of messages."""
+        if _are_messages(prompt):
+            prompt = self.render(prompt, media=media)
         ids = self._checked_ids(prompt)
-        sequence = self.runtime.new()
+        soft, places = self._encoded(prompt), Placeholders.of(self.config)
+        logits_TV = np.empty((len(ids), self.config.text.vocab_size), np.float32)
+        sequence, done = self.runtime.new(), 0
         try:
-            chunks = [ids[i : i + LOGITS_CHUNK] for i in range(0, len(ids), LOGITS_CHUNK)]
-            parts = [self.runtime.step([Run(sequence, chunk, range(len(chunk)))]).logits for chunk in chunks]
+            for some, here in stretches(ids, soft, places, LOGITS_CHUNK):
+                rows = self.runtime.step([Run(sequence, some, range(len(some)), here)])
+                logits_TV[done : done + len(some)] = rows.logits
+                done += len(some)
         finally:
             self.runtime.free(sequence)
-        return np.concatenate(parts)
+        return logits_TV
 
-    def _composed(self, messages: Any, tools: Sequence[Any], think: bool, preserve_thinking: bool) -> Pieces:
+    def _prompt(
+        self,
+        messages: Any,
+        tools: Sequence[Any],
+        think: bool,
+        preserve_thinking: bool,
+        settings: MediaSettings,
+        limit: int | None = None,
+    ) -> Prompt:
+        """The prompt, its media prepared. What the model cannot take is refused before any of them is opened."""
         # Sizes without per-layer embeddings (12B, 26B-A4B, 31B) were taught that an empty thought means "off".
         empty_thought = self.config.text.hidden_size_per_layer_input == 0
-        return compose(messages, tools, Style(think, preserve_thinking, empty_thought))
+        pieces = compose(messages, tools, Style(think, preserve_thinking, empty_thought))
+        media = pieces.media
+        check_senses(media, self.name, self.config, self.tokenizer)
+        check_count(len(media), settings)
+        least = pieces.least_tokens(self.tokenizer)
+        self._check_length(least, limit)
+        if not media:
+            return pieces.prompt(self.tokenizer)
+        items = prepare(media, self.config, settings, num_text=least, limit=limit)
+        pieces = filled(pieces, items, self.config)
+        return pieces.prompt(self.tokenizer, [each for some in items for each in some])
 
-    def _check_length(self, least: int) -> None:
+    def _encoded(self, prompt: Prompt | Sequence[int]) -> Sequence[Soft]:
+        """The soft tokens of a prompt's media."""
+        return [self._kept(each) for each in prompt.media] if isinstance(prompt, Prompt) else ()
+
+    def _check_length(self, least: int, limit: int | None) -> None:
         """Refuse what surely does not fit before its megabytes are made tokens, which takes seconds."""
-        if least > self.max_context:
+        if limit is not None and least > limit:
             raise ContextLengthError(least, self.max_context, self.config.text.max_position_embeddings, is_least=True)
 
     def _tokens(self, prompt: Prompt | Sequence[int], options: Sampling) -> Generator[Token]:
@@ -168,13 +221,11 @@ class Model:
             Sampler(options, ids, self.config.text.vocab_size, self._suppressed()),
             stop_ids=frozenset(self.generation.eos_token_ids),
             room=min(self.max_context - len(ids), options.max_tokens or self.max_context),
+            encoded=lambda: self._encoded(prompt),
         )
 
     def _checked_ids(self, prompt: Prompt | Sequence[int]) -> Sequence[int]:
         """Ids that this model can read, or a RequestError."""
-        if isinstance(prompt, Prompt) and prompt.media:
-            kind = type(prompt.media[0]).__name__.lower()
-            raise UnsupportedMediaError(f"{self.name} cannot take {kind} input: it was loaded for text alone")
         size = self.config.text.num_readable_ids
         try:
             ids = [operator.index(id) for id in (prompt.ids if isinstance(prompt, Prompt) else prompt)]
@@ -188,13 +239,15 @@ class Model:
             raise RequestError(f"a prompt must be token ids from 0 to {size - 1}, found {found}")
         if len(ids) > self.max_context:
             raise ContextLengthError(len(ids), self.max_context, self.config.text.max_position_embeddings)
+        check_places(ids, prompt.media if isinstance(prompt, Prompt) else (), self.config)
         return ids
 
     def _suppressed(self) -> tuple[int, ...]:
-        """Ids the checkpoint forbids, and rows of the head that no token, or no row of another table, stands behind."""
-        text = self.config.text
+        """Ids the checkpoint forbids, those that stand for media, which nobody can show here, and rows of the head that
+        no token, or no row of another table, stands behind."""
+        text, places = self.config.text, Placeholders.of(self.config)
         unused = range(min(self.tokenizer.vocab_size, text.num_readable_ids), text.vocab_size)
-        return (*self.generation.suppress_tokens, *unused)
+        return (*self.generation.suppress_tokens, *places.vision, *places.audio, *unused)
 
     def _options(self, sampling: Mapping[str, Any]) -> Sampling:
         """What the caller asked for, over the checkpoint's generation_config."""
@@ -204,63 +257,16 @@ class Model:
         return Sampling.of(defaults | {name: value for name, value in sampling.items() if value is not None})
 
 
-def load(
-    source: str | os.PathLike[str],
-    *,
-    backend: str | None = None,
-    dtype: str | None = None,
-    device: str | None = None,
-    threads: int | None = None,
-    max_context: int | None = None,
-) -> Model:
-    """Load a model by embedded name ("pebble"), from a checkpoint folder, or a seeded stand-in ("tiny-random-e2b").
-
-    Names of the Hugging Face Hub ("e2b", "google/gemma-4-E2B-it@main") mean the copy in its cache; one that is not
-    there is fetched first, which is told on stderr (DownloadError, also where HF_HUB_OFFLINE=1 forbids it).
-    `dtype` is "float32", "bfloat16" or "float16"; `max_context` in tokens, at most what the model was built for.
-    Raises ModelNotFoundError, ModelFileError, MissingDependencyError, or GemsmithError for impossible settings.
-    """
-    found = resolve(source)
-    if found.kind in ("remote", "gguf"):
-        found = fetched(found, memory=total_memory())
-    options: dict[str, Any] = {"backend": backend, "dtype": dtype, "device": device, "threads": threads}
-    if found.kind == "random":
-        config = preset(found.name)
-        _check_context(config, max_context)
-        limit = admitted_context(found.name, config.text, None, asked=max_context, dtype=dtype, device=device)
-        runtime = open_runtime(config.text, None, **options)
-        generation = GenerationConfig.default(config)
-        return Model(found.name, config, runtime, load_tokenizer(DEFAULT_TOKENIZER), generation, limit)
-    if found.kind == "config":
-        raise ModelFileError(f"{found.name} describes a model but holds no weights; give the folder of a checkpoint")
-    assert found.path is not None
-    checkpoint = open_checkpoint(found.path)
-    text = checkpoint.config.text
-    _check_context(checkpoint.config, max_context)
-    limit = admitted_context(found.name, text, checkpoint, asked=max_context, dtype=dtype, device=device)
-    if message := template_warning(checkpoint.chat_template):
-        warnings.warn(f"{found.name}: {message}", stacklevel=2)
-    tokenizer = load_tokenizer(checkpoint.tokenizer_path) if checkpoint.tokenizer_path else None
-    if tokenizer is not None and tokenizer.vocab_size > text.vocab_size:
-        raise ModelFileError(
-            f"the tokenizer of {found.name} has {tokenizer.vocab_size} tokens but the model's table only"
-            f" {text.vocab_size}; the files belong to different models"
-        )
-    generation = _generation_config(checkpoint)
-    runtime = open_runtime(text, checkpoint, **options)
-    return Model(found.name, checkpoint.config, runtime, tokenizer, generation, limit)
+def _last(events: Generator[Event]) -> Message:
+    """The message that a stream ends with."""
+    message = None
+    for event in events:
+        message = event.message or message
+    assert message is not None
+    return message
 
 
-def _generation_config(checkpoint: Checkpoint) -> GenerationConfig:
-    """The checkpoint's own, else the family's; a folder without a chat template is then taken for a base model's."""
-    if checkpoint.generation_config is not None:
-        return GenerationConfig.from_json(checkpoint.generation_config)
-    return GenerationConfig.default(checkpoint.config, base=checkpoint.chat_template is None)
-
-
-def _check_context(config: ModelConfig, asked: int | None) -> None:
-    most = config.text.max_position_embeddings
-    if asked is not None and (type(asked) is not int or not 1 <= asked <= most):
-        raise GemsmithError(
-            f"max_context must be from 1 to the {most} tokens this model was built for, found {shown(asked)}"
-        )
+def _are_messages(prompt: Any) -> bool:
+    """Whether this is a conversation, and not ids; strings alone could be meant as plain text, and are none."""
+    parts = prompt if isinstance(prompt, (list, tuple)) else [prompt]
+    return any(isinstance(part, (Message, Mapping)) for part in parts)

@@ -13,6 +13,7 @@ from gemsmith.chat.messages import read_turns
 from gemsmith.chat.record import from_record, to_record
 from gemsmith.chat.values import (
     Audio,
+    Document,
     Image,
     Malformed,
     Message,
@@ -36,10 +37,15 @@ json_values = st.recursive(
 )
 ids = st.none() | st.text(min_size=1, max_size=8)
 texts = words.map(Text)
-media = st.builds(
-    lambda kind, source: kind(source),
-    st.sampled_from([Image, Audio, Video]),
-    words | st.binary(max_size=9) | words.map(Path),
+sources = words | st.binary(max_size=9) | words.map(Path)
+budgets = st.sampled_from([None, 70, 1120])
+pages = st.sampled_from([None, "1-3,7", (1, 2, 3, 7)])
+rates = st.sampled_from([(None, None), (8, None), (None, 2), (None, 0.5)])
+media = st.one_of(
+    st.builds(Image, sources, budgets),
+    st.builds(Document, sources, pages, budgets),
+    st.builds(Audio, sources, st.sampled_from(["refuse", "cut"])),
+    st.builds(lambda source, rate, *rest: Video(source, *rate, *rest), sources, rates, budgets, st.booleans()),
 )
 calls = st.builds(ToolCall, words, st.dictionaries(words, json_values, max_size=3), ids)
 results = st.builds(ToolResult, json_values | st.lists(texts | media, max_size=3).map(tuple), ids, ids)
@@ -158,6 +164,8 @@ BROKEN = [
     {"role": "user", "content": [{"type": "image"}]},
     {"role": "user", "content": [{"type": "image", "url": "data:x", "is_bytes": True}]},
     {"role": "user", "content": [{"type": "smell", "url": "x"}]},
+    {"role": "user", "content": [{"type": "image", "url": "x", "tokens": "many"}]},
+    {"role": "user", "content": [{"type": "video", "url": "x", "sound": 1}]},
     {"role": "user", "parts": "x"},
     {"role": "user", "parts": [[]]},
     {"role": "user", "parts": [{"type": "thought"}]},
@@ -199,3 +207,14 @@ def test_no_record_breaks_the_reader(value):
             from_record(record)
         except MessageError as error:
             assert len(str(error)) < 400
+
+
+def test_what_was_seen_and_heard_is_remembered():
+    usage = Usage(400, 5, image_tokens=280, audio_tokens=75)
+    message = Message("assistant", (Text("A cup."),), usage, "stop", pictures=((4000, 3000), (1, 1)))
+    record = json.loads(json.dumps(to_record(message)))
+    assert record["usage"]["prompt_tokens_details"] == {"image_tokens": 280, "video_tokens": 0, "audio_tokens": 75}
+    assert everything(from_record(record)) == everything(message)
+    for pictures in ([[1]], [[1, 0]], [["a", "b"]], [7], 7):
+        with pytest.raises(MessageError):
+            from_record(record | {"pictures": pictures})

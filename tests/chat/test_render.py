@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gemsmith.chat import render, template_name
+from gemsmith.chat.render import Style, compose
 from gemsmith.chat.values import Audio, Image, Message, Prompt, Text, Thought, ToolCall, ToolResult
 from gemsmith.errors import MessageError, UnsupportedMediaError
 from gemsmith.tokenizer import Tokenizer
@@ -129,9 +130,9 @@ def test_media_are_placeholders_in_order(tokenizer: Tokenizer) -> None:
         {"type": "text", "text": " and "},
         {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "mp3"}},
     ]
-    prompt = render({"role": "user", "content": parts}, tokenizer=tokenizer)
-    assert "user\n<|image|>and<|audio|><turn|>" in prompt.text
-    assert prompt.media == (Image("a.png"), Audio("data:audio/mp3;base64,AAAA"))
+    messages = {"role": "user", "content": parts}
+    assert "user\n<|image|>and<|audio|><turn|>" in render(messages, tokenizer=tokenizer).text
+    assert compose(messages, (), Style()).media == [Image("a.png"), Audio("data:audio/mp3;base64,AAAA")]
 
 
 def test_media_without_a_placeholder_are_refused() -> None:

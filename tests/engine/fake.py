@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from gemsmith.config import GenerationConfig, preset
+from gemsmith.config import GenerationConfig, ModelConfig, preset
 from gemsmith.engine import Model
+from gemsmith.engine.senses.counting import num_soft_tokens
 from gemsmith.hub.names import DEFAULT_TOKENIZER
+from gemsmith.media.prepared import Prepared
 from gemsmith.runtime.protocol import Run
 from gemsmith.tokenizer import Tokenizer, load_tokenizer
 
@@ -28,6 +30,8 @@ class FakeRuntime:
         self.script = list(script)
         self.live: dict[int, int] = {}  # sequence -> tokens it holds
         self.batches: list[list[int]] = []  # ids of every step
+        self.soft: list[int] = []  # soft tokens of every step
+        self.encoded: list[Prepared] = []
         self._steps: dict[int, int] = {}
         self._handles = count()
 
@@ -42,13 +46,29 @@ class FakeRuntime:
     def free(self, sequence: int) -> None:
         del self.live[sequence]
 
+    def encode(self, media: Prepared) -> FakeSoft:
+        self.encoded.append(media)
+        return FakeSoft(num_soft_tokens(media, preset("tiny-random-e2b")))
+
     def step(self, batch: Sequence[Run]) -> Any:
         (run,) = batch
         self.batches.append(list(run.ids))
+        self.soft.append(sum(map(len, run.soft)))
         self.live[run.sequence] += len(run.ids)
         at = self._steps[run.sequence]
         self._steps[run.sequence] += 1
         return FakeRows(row(self.script[at] if at < len(self.script) else END_OF_TURN)[None])
+
+
+class FakeSoft:
+    def __init__(self, count: int):
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def numpy(self) -> np.ndarray:
+        return np.zeros((self._count, 32), np.float32)
 
 
 class FakeRows:
@@ -70,9 +90,13 @@ def tokenizer() -> Tokenizer:
     return load_tokenizer(DEFAULT_TOKENIZER)
 
 
-def fake_model(script: Sequence[int | np.ndarray], *, max_context: int = 512, **generation: Any) -> Model:
+def fake_model(
+    script: Sequence[int | np.ndarray], *, max_context: int = 512, config: ModelConfig | None = None, **generation: Any
+) -> Model:
+    """A model of E2B's kind, which sees and hears."""
     runtime: Any = FakeRuntime(script)
-    return Model("fake", preset("tiny-random-e2b"), runtime, tokenizer(), GenerationConfig(**generation), max_context)
+    config = config or preset("tiny-random-e2b")
+    return Model("fake", config, runtime, tokenizer(), GenerationConfig(**generation), max_context)
 
 
 def text_ids(text: str) -> list[int]:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gemsmith.chat.values import Event, Image, Message, Prompt, Text
+from gemsmith.chat.values import Event, Message, Prompt, Text
 from gemsmith.engine import Model
-from gemsmith.errors import ContextLengthError, MessageError, RequestError, UnsupportedMediaError
+from gemsmith.errors import ContextLengthError, MessageError, RequestError
 from tests.engine.fake import fake_model
 
 SHORT: dict[str, Any] = {"max_tokens": 24}  # three windows
@@ -119,17 +119,6 @@ def test_an_empty_thought_is_written_by_sizes_without_per_layer_embeddings(tiny:
 def test_messages_that_are_none(tiny: Model, messages: Any, error: type[Exception]) -> None:
     with pytest.raises(error):
         tiny.stream(messages)
-
-
-def test_media_on_a_text_model() -> None:
-    picture = Message("user", (Text("what is this?"), Image(b"...")))
-    model = fake_model([])
-    assert len(model.render(picture).media) == 1
-    for call in (model.stream, model.chat):
-        with pytest.raises(UnsupportedMediaError, match="fake cannot take image input: it was loaded for text alone"):
-            call(picture)
-    with pytest.raises(UnsupportedMediaError):
-        model.logits(model.render(picture))
 
 
 def test_logits_of_a_prompt_or_of_ids(tiny: Model) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from gemsmith.chat.values import Message
 from gemsmith.engine.batch import openai, request, strict
+from gemsmith.engine.batch.inline import check_inline
 from gemsmith.engine.batch.lines import MAX_LINE_BYTES, Line
 from gemsmith.engine.batch.record import INTERNAL, Envelope, told
 from gemsmith.engine.batch.request import Defaults
@@ -49,6 +50,7 @@ def answer(line: Line, model: Any, name: str, defaults: Defaults, heard: Callabl
         envelope = Envelope.of(line, value)
         read = openai.read_request if envelope.is_openai else request.read_request
         wanted = read(value, line.number, defaults)
+        check_inline(wanted.messages)
         message = ask(model, wanted, heard)
         num_tokens = message.usage.completion_tokens if message.usage else 0
         return Answer(line.number, envelope.answered(message, name), num_tokens, model=wanted.model)

@@ -14,9 +14,18 @@ from gemsmith.tokenizer import Tokenizer
 
 
 def stream_reply(
-    tokens: Generator[Token], tokenizer: Tokenizer, *, num_prompt_tokens: int, in_thought: bool, stops: Sequence[str]
+    tokens: Generator[Token],
+    tokenizer: Tokenizer,
+    *,
+    asked: Usage,
+    in_thought: bool,
+    stops: Sequence[str],
+    pictures: tuple[tuple[int, int], ...] | None = None,
 ) -> Generator[Event]:
-    """Events in the order things become visible, last `done`. Stop strings look at the answer, not at thoughts."""
+    """Events in the order things become visible, last `done`. Stop strings look at the answer, not at thoughts.
+
+    `asked` is what the prompt costs, `pictures` are the sizes of those in it.
+    """
     parser, filter_ = Parser(tokenizer, in_thought=in_thought), StopStrings(stops)
     drawn: list[Token] = []
     with closing(tokens):
@@ -31,8 +40,9 @@ def stream_reply(
     yield from _text_event(filter_.flush())
     assert done.message is not None
     message = _cut(done.message, filter_.num_shown) if filter_.found else done.message
-    usage = Usage(num_prompt_tokens, len(drawn), parser.num_thought_tokens)
-    yield Event("done", message=replace(message, usage=usage, logprobs=_logprobs(drawn, tokenizer)))
+    usage = replace(asked, completion_tokens=len(drawn), thought_tokens=parser.num_thought_tokens)
+    message = replace(message, usage=usage, logprobs=_logprobs(drawn, tokenizer), pictures=pictures)
+    yield Event("done", message=message)
 
 
 def _finish_reason(drawn: Sequence[Token], has_ended: bool) -> FinishReason:

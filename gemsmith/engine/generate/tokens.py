@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from gemsmith.engine.sampler import Sampler, likeliest, log_softmax
 from gemsmith.errors import NumericalError
-from gemsmith.runtime.protocol import Run, Runtime
+from gemsmith.runtime.protocol import Run, Runtime, Soft
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,23 @@ class Token:
 
 
 def generate(
-    runtime: Runtime, prompt: Sequence[int], sampler: Sampler, *, stop_ids: Collection[int], room: int
+    runtime: Runtime,
+    prompt: Sequence[int],
+    sampler: Sampler,
+    *,
+    stop_ids: Collection[int],
+    room: int,
+    encoded: Callable[[], Sequence[Soft]] = tuple,
 ) -> Generator[Token]:
-    """At most `room` tokens of one reply. The sequence lives from the first token asked for until the iterator ends."""
+    """At most `room` tokens of one reply. The sequence lives from the first token asked for until the iterator ends.
+
+    `encoded` gives the soft tokens of the prompt's media; looking at them begins with the first token asked for.
+    """
     sequence = runtime.new()
     try:
-        ids = list(prompt)
+        ids, soft = list(prompt), encoded() if room > 0 else ()
         for left in reversed(range(room)):
-            logits_V = runtime.step([Run(sequence, ids, [len(ids) - 1])]).logits[0]
+            logits_V = runtime.step([Run(sequence, ids, [len(ids) - 1], soft)]).logits[0]
             if not np.isfinite(logits_V).all():
                 raise NumericalError(
                     f"the logits of token {runtime.length(sequence)} are not all finite numbers: the weights are"
@@ -41,7 +50,7 @@ def generate(
             yield token
             if token.finish:
                 return
-            ids = [token.id]
+            ids, soft = [token.id], ()
     finally:
         runtime.free(sequence)
 
