@@ -80,7 +80,8 @@ def commands() -> Iterator[Command]:
         names: dict[str, None] = {}
         parser = command_parser(name)
         for action in parser._actions:
-            known = tuple(action.choices or ()) or (BY_KEY[action.dest].choices if action.dest in BY_KEY else ())
+            of_setting = BY_KEY[action.dest].choices if action.dest in BY_KEY else ()
+            known = tuple(map(str, action.choices or ())) or of_setting
             known = models if action.dest in ("model", "name", "source") else known
             help = parser._get_formatter()._expand_help(action) if action.help else ""
             flags |= dict.fromkeys(action.option_strings, (help, action.nargs != 0, known))

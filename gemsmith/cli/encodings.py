@@ -21,11 +21,15 @@ MARKS = (  # UTF-32's begins with UTF-16's
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+PDF = "a PDF; its pages go with --pdf, in a chat with /pdf"
+PICTURE = "a picture ({}); pictures go with --image, in a chat with /image"
+SOUND = "a sound ({}); sounds go with --audio, in a chat with /audio"
+CLIP = "a clip; clips go with --video, in a chat with /video"
 BINARY = (
-    (b"%PDF-", "a PDF; gemsmith cannot read those yet, so save it as text first"),
-    (b"\x89PNG\r\n", "a picture (PNG); pictures go with /image"),
-    (b"\xff\xd8\xff", "a picture (JPEG); pictures go with /image"),
-    (b"GIF8", "a picture (GIF); pictures go with /image"),
+    (b"%PDF-", PDF),
+    (b"\x89PNG\r\n", PICTURE.format("PNG")),
+    (b"\xff\xd8\xff", PICTURE.format("JPEG")),
+    (b"GIF8", PICTURE.format("GIF")),
     (b"PK\x03\x04", "a ZIP archive, as .docx, .xlsx and .odt are; save it as text first"),
     (b"\x1f\x8b", "gzip-compressed data; unpack it first"),
     (b"BZh", "bzip2-compressed data; unpack it first"),
@@ -35,9 +39,10 @@ BINARY = (
     (b"MZ", "a program for Windows"),
     (b"GGUF", "a model (GGUF)"),
     (b"SQLite format 3", "an SQLite database"),
-    (b"ID3", "a sound (MP3)"),
-    (b"OggS", "a sound (Ogg)"),
-    (b"fLaC", "a sound (FLAC)"),
+    (b"ID3", SOUND.format("MP3")),
+    (b"OggS", SOUND.format("Ogg")),
+    (b"fLaC", SOUND.format("FLAC")),
+    (b"\x1aE\xdf\xa3", CLIP),
     (b"\xd0\xcf\x11\xe0", "an old Office document; save it as text first"),
     (b"{\\rtf", "rich text (RTF); save it as plain text first"),
 )
@@ -76,14 +81,26 @@ def decode(data: bytes, name: str, encoding: str | None = None) -> Decoded:
 def looks_like(data: bytes) -> str | None:
     """What kind of binary file begins like this; None if it may be text."""
     if data[:4] == b"RIFF" and data[8:12] in (b"WAVE", b"WEBP", b"AVI "):
-        return {b"WAVE": "a sound (WAV)", b"WEBP": "a picture (WebP); pictures go with /image"}.get(
-            data[8:12], "a clip"
-        )
+        return {b"WAVE": SOUND.format("WAV"), b"WEBP": PICTURE.format("WebP")}.get(data[8:12], CLIP)
     if data[4:8] == b"ftyp":
-        return "a clip or a sound (MP4)"
+        return "a clip or a sound (MP4); those go with --video or --audio, in a chat with /video or /audio"
     return next(
         (what for magic, what in BINARY if data.startswith(magic) and (len(magic) > 3 or not _is_ascii(data))), None
     )
+
+
+def sense_of(data: bytes) -> str | None:
+    """ "image", "pdf", "audio" or "video" where the first bytes are surely of that; None where they may be of several.
+
+    A GIF or WebP may be a clip, an Ogg or MP4 file one or a sound.
+    """
+    what = looks_like(data) or ""
+    if data.startswith((b"GIF8", b"OggS")) or data[8:12] == b"WEBP":
+        return None
+    return next((sense for sense, told in SENSES.items() if what.startswith(told)), None)
+
+
+SENSES = {"pdf": "a PDF", "image": "a picture (", "audio": "a sound (", "video": "a clip;"}
 
 
 def _is_ascii(data: bytes) -> bool:

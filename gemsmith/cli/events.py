@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from gemsmith.chat.part_record import call_record
@@ -29,7 +30,7 @@ def show_events(heard: Heard) -> Message | None:
         record = to_record(message)
         usage, reason = record.get("usage"), record.get("finish_reason")
         done = {"kind": "done", "message": record, "usage": usage, "finish_reason": reason}
-        write_line(done | {"timings": timings(heard)})
+        write_line(done | marked(message) | {"timings": timings(heard)})
     return message
 
 
@@ -56,6 +57,13 @@ def record_of(event: Event) -> dict[str, Any]:
         return {"kind": event.kind, "tool_call": call_record(event.tool_call)}
     reason = {} if event.reason is None else {"reason": event.reason}
     return {"kind": event.kind, "text": event.text, **reason}
+
+
+def marked(message: Message) -> dict[str, Any]:
+    """Boxes and points of an answer about pictures, in their pixels, where it has any."""
+    marks = message.marks
+    boxes, points = [asdict(box) for box in marks.boxes], [asdict(point) for point in marks.points]
+    return {kind: found for kind, found in (("boxes", boxes), ("points", points)) if found}
 
 
 def timings(heard: Heard) -> dict[str, float | None]:

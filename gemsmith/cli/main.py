@@ -22,6 +22,7 @@ from gemsmith.version import __version__
 
 COMMANDS = {
     "run": "ask a model once, or chat with it line by line",
+    "transcribe": "write down what is said in a sound or clip, or translate it",
     "batch": "answer a file of prompts or requests, line by line",
     "pull": "fetch a model, or go on with one that was begun",
     "list": "the models on this machine",

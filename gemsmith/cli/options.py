@@ -91,7 +91,7 @@ def typed(args: argparse.Namespace, key: str) -> bool:
 def _remark(args: argparse.Namespace, waiting: Collection[str]) -> None:
     """Note what a person should know before the command starts."""
     settled = args.settings
-    if "model" in waiting:
+    if "model" in waiting and (settled.of("model") or not getattr(args, "chooses_model", False)):
         why_offline = "; a project's choice, so nothing is downloaded" if settled.keeps_a_project_offline() else ""
         what = getattr(args, "model_argument", "MODEL")
         settled.remarks.append(f"no {what} given: {args.model} ({settled.source('model')}{why_offline})")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gemsmith.cli import options
+from gemsmith.cli import drawing, options, senses
 
 if TYPE_CHECKING:
+    from gemsmith.cli.attachments import Attachment
     from gemsmith.cli.chat.conversation import Conversation
     from gemsmith.cli.chat.heard import Heard
     from gemsmith.cli.chat.keeper import Keeper
@@ -24,6 +26,9 @@ examples:
   gemsmith run pebble --conversation sums          a chat that goes on next time
   gemsmith run pebble --continue                   the chat of the last time
   gemsmith run ./gemma-4-E4B-it "What is wrong?" --file app.py --file log.txt
+  gemsmith run e4b "What is on the table?" --image room.jpg
+  gemsmith run e4b "Detect every cup." --image room.jpg --draw cups.png
+  gemsmith run e4b "Sum it up." --pdf report.pdf --pages 1-3 --audio talk.mp3
   gemsmith run pebble < questions.txt              one prompt a line, each alone
   git diff | gemsmith run ./gemma-4-E4B-it --system "Review this." -
   gemsmith run pebble "What is 17 + 25?" --json    one JSON event a line
@@ -50,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--file", action="append", default=[], metavar="PATH", help="put this document or code before the prompt"
     )
+    senses.add_arguments(parser)
     parser.add_argument("--encoding", metavar="NAME", help="what --file is written in (found by itself)")
     parser.add_argument("--conversation", metavar="NAME", help="go on with this saved conversation, or begin it")
     parser.add_argument("--continue", dest="go_on", action="store_true", help="go on with the last conversation")
@@ -77,11 +83,13 @@ def run(args: argparse.Namespace) -> int:
         try:
             conversation = opened(args, keeper)
             files = [documents.read(path, encoding=args.encoding) for path in args.file]
+            media = senses.attachments(args)
+            drawing.check(args, media)
             prompt = sys.stdin.read().removesuffix("\n") if args.prompt == "-" else args.prompt
             ensure_here(args.model)
             with patience(f"loading {args.model}"):
                 model = load(args.model, **options.loading(args))
-            return answer(args, model, conversation, keeper, files, prompt)
+            return answer(args, model, conversation, keeper, Before(files, media), prompt)
         finally:
             keeper.close()
 
@@ -90,8 +98,8 @@ def check(args: argparse.Namespace) -> None:
     """Tell what does not go together before anything is loaded."""
     has_name = args.conversation is not None or args.go_on
     has_stage = options.typed(args, "system") or (options.typed(args, "think") and args.think)
-    if args.raw and (has_stage or args.file or has_name):
-        args.usage_error("--raw continues plain text: it has no --system, --think, --file and no conversation")
+    if args.raw and (has_stage or args.file or args.media or has_name):
+        args.usage_error("--raw continues plain text: it has no --system, --think, --file, media and no conversation")
     if args.conversation is not None and args.go_on:
         args.usage_error("--conversation names one and --continue takes the last: give one of them")
     if has_name and args.prompt is None and not sys.stdin.isatty():
@@ -100,6 +108,8 @@ def check(args: argparse.Namespace) -> None:
         args.usage_error(f'the model comes before the question: gemsmith run pebble "{args.model[:200]}"')
     if args.json and is_chat(args):
         args.usage_error("--json is for programs: give PROMPT, or prompts on stdin")
+    senses.check(args, is_chat=is_chat(args) and not args.raw)
+    drawing.check_flags(args)
 
 
 def is_chat(args: argparse.Namespace) -> bool:
@@ -124,24 +134,33 @@ def opened(args: argparse.Namespace, keeper: Keeper) -> Conversation:
     return conversation
 
 
+@dataclass(frozen=True)
+class Before:
+    """What goes before the prompt: documents as text, and what is seen and heard."""
+
+    files: list[Document]
+    media: list[Attachment]
+
+
 def answer(
-    args: argparse.Namespace,
-    model: Any,
-    conversation: Conversation,
-    keeper: Keeper,
-    files: list[Document],
-    prompt: str | None,
+    args: argparse.Namespace, model: Any, conversation: Conversation, keeper: Keeper, before: Before, prompt: str | None
 ) -> int:
     """Answer the prompt, the person, or the lines of a pipe."""
+    from gemsmith.cli.attachments import num_tokens, words_of
     from gemsmith.cli.chat.loop import answer_lines
 
-    before = read_out(model, files)
+    texts = read_out(model, before.files)
+    if before.media and prompt is None:  # what cannot be taken is told once, and not for every line
+        num_tokens(model, before.media, senses.settings(args))
     if is_chat(args):
-        return chat(args, model, conversation, keeper, before)
+        return chat(args, model, conversation, keeper, texts, before.media)
     talk = speaker(args, model, conversation, keeper)
+    parts, talk.words = [each.part for each in before.media], words_of(before.media)
     if prompt is None:
-        return answer_lines(talk, teller(args), "".join(f"{text}\n\n" for text in before))
-    talk.ask("\n\n".join([*before, prompt]))
+        return answer_lines(talk, teller(args), "".join(f"{text}\n\n" for text in texts), parts)
+    talk.ask("\n\n".join([*texts, prompt]), parts)
+    if args.draw is not None:
+        drawing.draw(args, before.media, conversation.messages[-1])
     return 0
 
 
@@ -166,7 +185,8 @@ def speaker(args: argparse.Namespace, model: Any, conversation: Conversation, ke
     if args.raw:
         return Continuations(model.stream_complete, events.show_pieces if args.json else output.show_pieces, **sampling)
     shown = events.show_events if args.json else show
-    return Talk(model, conversation, show=shown, sampling=sampling, keep=keeper.keep)
+    settings = senses.settings(args)
+    return Talk(model, conversation, show=shown, sampling=sampling, keep=keeper.keep, settings=settings)
 
 
 def show(heard: Heard) -> Any:
@@ -189,11 +209,19 @@ def teller(args: argparse.Namespace) -> Any:
     return tell
 
 
-def chat(args: argparse.Namespace, model: Any, conversation: Conversation, keeper: Keeper, before: list[str]) -> int:
+def chat(
+    args: argparse.Namespace,
+    model: Any,
+    conversation: Conversation,
+    keeper: Keeper,
+    before: list[str],
+    media: list[Attachment],
+) -> int:
     """Talk with a person."""
     from gemsmith.cli.chat.session import Session
 
-    session = Session(model, keeper, encoding=args.encoding, plain=args.plain, keeps_history=args.history)
+    look = senses.look(args)
+    session = Session(model, keeper, encoding=args.encoding, look=look, plain=args.plain, keeps_history=args.history)
     if args.raw:
         return session.continue_text(options.sampling(args))
-    return session.converse(conversation, before, options.sampling(args))
+    return session.converse(conversation, before, options.sampling(args), [each.part for each in media])

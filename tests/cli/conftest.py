@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,8 +14,9 @@ from typing import Any
 import pytest
 
 import gemsmith.engine
-from gemsmith.chat.values import Event, Message, Prompt, Text, Thought, Usage
+from gemsmith.chat.values import Event, Media, Message, Prompt, Text, Thought, Usage
 from gemsmith.cli.main import main
+from gemsmith.errors import MediaError, UnsupportedMediaError
 
 
 class Letters:
@@ -38,6 +40,8 @@ class FakeModel:
     generation = SimpleNamespace(do_sample=True)
     config = SimpleNamespace(text=SimpleNamespace(max_position_embeddings=4000))
     answer: Callable[[Sequence[Message]], Iterator[Event]] | None = None
+    refusal: MediaError | UnsupportedMediaError | None = None  # of whatever is seen or heard
+    rendered: list[tuple[tuple[Message, ...], dict[str, Any]]] = field(default_factory=list)
     loaded: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     asked: list[tuple[tuple[Message, ...], dict[str, Any]]] = field(default_factory=list)
 
@@ -47,13 +51,22 @@ class FakeModel:
 
     def stream(self, messages: Sequence[Message], **options: Any) -> Iterator[Event]:
         self.asked.append((tuple(messages), options))
+        if self.refusal is not None:
+            self.render(messages)
         if self.answer is not None:
             return self.answer(messages)
         return reply(f"{len(messages)}: ", messages[-1].text, thought="hm" if options["think"] else "")
 
     def render(self, messages: Sequence[Message], **options: Any) -> Prompt:
-        """A token a letter."""
-        return Prompt(tuple(self.tokenizer.encode("".join(message.text for message in messages))))
+        """A token a letter, and ten for whatever is seen or heard."""
+        self.rendered.append((tuple(messages), options))
+        media = [part for message in messages for part in message.parts if isinstance(part, Media)]
+        if media and self.refusal is not None:
+            error = copy(self.refusal)
+            error.part = media[0]
+            raise error
+        soft = (0,) * 10 * len(media)
+        return Prompt(soft + tuple(self.tokenizer.encode("".join(message.text for message in messages))))
 
     def stream_complete(self, text: str, **options: Any) -> Iterator[str]:
         self.asked.append(((Message("user", (Text(text),)),), options))

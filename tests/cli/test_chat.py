@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from gemsmith.chat.values import (
+    Audio,
+    Document,
     Event,
     Image,
     Malformed,
     Message,
-    Prompt,
     Text,
     Thought,
     ToolCall,
@@ -29,6 +31,7 @@ from gemsmith.cli.chat.loop import converse
 from gemsmith.cli.chat.talk import NO_RESULT, Continuations, Talk
 from gemsmith.cli.chat.toolbar import cells, toolbar
 from gemsmith.cli.output import Page, show_reply
+from gemsmith.cli.reading import media_of
 from gemsmith.errors import ContextLengthError, GemsmithError, RequestError, UnsupportedMediaError
 
 from .conftest import FakeModel, reply
@@ -247,7 +250,8 @@ def test_commands_answer_with_one_line(desk, tmp_path):
     desk.talk.ask("one")
     lines = ["/clear", "/save", "/save demo", "/load", "/load demo", "/think", "/think off", "/system", "/system x",
              "/system off", f"/file {tmp_path}/a.txt", "/tools", f"/tools {tmp_path}/tools.json", "/tools off", "/set",
-             "/set top_k 3", "/set top_k", "/set top-k off", "/stats", f"/image {tmp_path}/a.txt"]  # fmt: skip
+             "/set top_k 3", "/set top_k", "/set top-k off", "/stats", f"/image {tmp_path}/a.txt", "/drop a.txt",
+             f"/pdf {tmp_path}/a.txt 1-3", f"/audio {tmp_path}/a.txt", f"/video {tmp_path}/a.txt", "/drop"]  # fmt: skip
     for line in lines:
         told = run_command(desk, line)
         assert told and "\n" not in told, line
@@ -306,23 +310,19 @@ def test_settings_reach_the_model(desk):
 
 
 def test_a_model_without_eyes_refuses_a_picture_at_once(desk, tmp_path):
-    def answer(messages):
-        raise UnsupportedMediaError("fake cannot take image input")
-
-    desk.model.answer = answer
+    desk.model.refusal = UnsupportedMediaError("fake cannot see")
     (tmp_path / "a.png").write_bytes(b"\x89PNG")
-    with pytest.raises(UnsupportedMediaError, match="cannot take image input"):
+    with pytest.raises(UnsupportedMediaError, match=r"^/image \S+/a\.png: fake cannot see$"):
         run_command(desk, f"/image {tmp_path}/a.png")
     assert desk.talk.media == []
 
 
-def test_a_conversation_with_a_picture_is_not_taken_over_without_eyes(desk, monkeypatch):
-    picture = Image("https://example.org/a.png")
+def test_a_conversation_with_a_picture_is_not_taken_over_without_eyes(desk):
+    picture = Image(Path("/pictures/a.png"))
     desk.keeper.save_as("seen", Conversation(messages=[Message("user", (picture,))]))
     desk.keeper.let_go()
-    monkeypatch.setattr(desk.model, "render", lambda messages, **options: Prompt((1,), (picture,)))
-    desk.model.answer = lambda messages: (_ for _ in ()).throw(UnsupportedMediaError("fake cannot take image input"))
-    with pytest.raises(UnsupportedMediaError, match="cannot take image input"):
+    desk.model.refusal = UnsupportedMediaError("fake cannot see")
+    with pytest.raises(UnsupportedMediaError, match=r"^picture a\.png: fake cannot see$"):
         run_command(desk, "/load seen")
     assert desk.conversation.messages == [] and desk.keeper.name is None
 
@@ -331,13 +331,63 @@ def test_files_and_pictures_go_with_the_next_question_and_only_that(desk, tmp_pa
     (tmp_path / "a.py").write_text("x = '```'\n")
     run_command(desk, f"/file '{tmp_path}/a.py'")
     run_command(desk, f"/image {tmp_path}/a.py")
-    assert "2 files" in toolbar(desk.talk, desk.keeper, 80)
+    assert "1 file · 1 picture" in toolbar(desk.talk, desk.keeper, 80)
     desk.talk.ask("what?")
     desk.talk.ask("and?")
     picture, text = desk.conversation.messages[0].parts
     assert picture.source == tmp_path / "a.py"
     assert text == Text("File: a.py\n````\nx = '```'\n````\n\nwhat?")
     assert desk.conversation.messages[2].parts == (Text("and?"),)
+
+
+def test_senses_are_told_apart_and_taken_back(desk, tmp_path):
+    for name in ("a b.png", "talk.mp3", "report.pdf"):
+        (tmp_path / name).write_bytes(b"?")
+    told = run_command(desk, f"/image {tmp_path}/a\\ b.png")  # as a terminal writes what is dropped into it
+    assert told == "a b.png: 10 tokens; goes with your next question"
+    run_command(desk, f"/audio file://{tmp_path}/talk.mp3")
+    run_command(desk, f"/pdf {tmp_path}/report.pdf 2-")
+    assert "1 picture · 1 PDF · 1 sound" in toolbar(desk.talk, desk.keeper, 80)
+    assert run_command(desk, "/drop report.pdf") == "dropped: report.pdf"
+    with pytest.raises(RequestError, match=r": a b\.png, talk\.mp3$"):
+        run_command(desk, "/drop report.pdf")
+    desk.talk.ask("what?")
+    assert desk.conversation.messages[0].parts == (
+        Image(tmp_path / "a b.png"),
+        Audio(tmp_path / "talk.mp3"),
+        Text("what?"),
+    )
+    assert run_command(desk, "/drop") == "nothing waits to go with your next question"
+
+
+def test_pages_after_a_path_are_pages(desk, tmp_path):
+    (tmp_path / "report.pdf").write_bytes(b"%PDF-1.7")
+    (tmp_path / "part 2").write_bytes(b"%PDF-1.7")
+    run_command(desk, f"/pdf {tmp_path}/report.pdf 1-3,7")
+    run_command(desk, f"/pdf {tmp_path}/part 2")
+    assert desk.talk.media == [Document(tmp_path / "report.pdf", "1-3,7"), Document(tmp_path / "part 2")]
+
+
+def test_what_was_seen_is_counted_and_not_looked_at_again_for_the_figures(desk, tmp_path):
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n")
+    run_command(desk, f"/image {tmp_path}/a.png")
+    usage = Usage(300, 5, image_tokens=280)
+    desk.model.answer = lambda messages: iter(
+        [Event("done", message=Message("assistant", (Text("A cup."),), usage, "stop"))]
+    )
+    desk.talk.ask("what?")
+    assert "280 tokens of pictures" in run_command(desk, "/stats")
+    desk.talk.changed()
+    (tmp_path / "a.png").unlink()
+    assert desk.talk.context_used() == 280 + len("what?A cup.")
+    assert all(not part for messages, _ in desk.model.rendered[-1:] for part in media_of(messages))
+
+
+def test_a_path_alone_is_a_hint_and_no_question(desk, tmp_path, capsys):
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n")
+    converse(desk, Typist(f"'{tmp_path}/a.png'", f"{tmp_path}/b.png"), Interrupts())
+    assert f"a.png is a picture: /image '{tmp_path}/a.png' puts it before your next question" in capsys.readouterr().err
+    assert [messages[-1].text for messages, _ in desk.model.asked] == [f"{tmp_path}/b.png"]  # no such file
 
 
 def test_a_file_longer_than_the_context_is_refused_with_numbers(desk, tmp_path):

@@ -364,7 +364,7 @@ def test_a_model_that_is_only_on_the_hub(tmp_path: Path, monkeypatch: pytest.Mon
         got = look(name, quick=False)
         assert got["name"].mark == "note" and "not on this machine" in got["name"].text
         assert got["name"].fix == f"gemsmith pull {name}"
-        assert "9.26 GB" in got["takes"].text and got["memory"].mark == "ok"
+        assert "10.2 GB" in got["takes"].text and got["memory"].mark == "ok"
 
 
 def test_a_repository_of_which_nothing_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

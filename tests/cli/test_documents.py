@@ -82,7 +82,7 @@ def test_binary_files_are_refused_by_what_they_look_like(magic):
 
 
 def test_a_pdf_says_not_yet():
-    with pytest.raises(GemsmithError, match="a PDF; gemsmith cannot read those yet"):
+    with pytest.raises(GemsmithError, match="a PDF; its pages go with --pdf, in a chat with /pdf"):
         decode(b"%PDF-1.7\n...", "a.pdf")
 
 

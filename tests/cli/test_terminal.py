@@ -11,6 +11,7 @@ import pytest
 
 from gemsmith.cli.chat.commands import COMMANDS
 
+from .media import PNG
 from .tmux import COLOUR, STYLE, Tmux, is_here
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +34,9 @@ class Letters:
 class Model:
     name, max_context, generation, tokenizer = "fake", 2048, SimpleNamespace(do_sample=True), Letters()
     def render(self, messages, **options):
-        return Prompt(tuple("".join(message.text for message in messages)))
+        media = [part for message in messages for part in message.parts if hasattr(part, "source")]
+        time.sleep(4 * any(part.source.name == "large.png" for part in media))
+        return Prompt((0,) * 10 * len(media) + tuple("".join(message.text for message in messages)))
     def stream(self, messages, tools=(), **options):
         last = messages[-1]
         text = f"seen {len(messages)}, last was {last.text!r}"
@@ -142,7 +145,7 @@ def test_a_person_sees_what_every_command_did(fake, tmp_path):
         seen[line.split()[0].removeprefix("/")] = terminal.wait(pattern)
         terminal.wait_for_prompt()
 
-    with fake(rows=50) as terminal:
+    with fake(rows=60) as terminal:
         terminal.wait_for_prompt()
         do("hello", r"^seen 1, last was 'hello'$")
         do("/think on", r"^\(thinking on\)$")
@@ -152,9 +155,13 @@ def test_a_person_sees_what_every_command_did(fake, tmp_path):
         do("/retry", r"(?s)(seen 4, .*){2}")
         do("/set temperature 0.5", r"^\(temperature 0.5\)$")
         do("/stats", r"(?s)^\(fake · context 49 of 2,048 tokens \(2%\) · last answer 9 tokens in .*2\squestions")
-        do("/image tools.json", r"^\(tools.json goes with your next question\)$")
+        do("/image tools.json", r"^\(tools.json: 10 tokens; goes with your next question\)$")
+        do("/pdf tools.json 1-3", r"^\(tools.json: 10 tokens; goes with your next question\)$")
+        do("/audio notes.txt", r"^\(notes.txt: 10 tokens; goes with your next question\)$")
+        do("/video notes.txt", r"(?s)(\(notes.txt: 10 tokens; goes with your next question\).*){2}")
+        do("/drop notes.txt", r"^\(dropped: notes.txt, notes.txt\)$")
         do("/save demo", r"^\(saved as demo, and again after every answer\)$")
-        assert toolbar_of(terminal.screen()).endswith("thinking on · 1 file · demo")
+        assert toolbar_of(terminal.screen()).endswith("thinking on · 1 picture · 1 PDF · demo")
         do("/clear", r"^\(forgotten: this is a new conversation; the old one stays saved as demo\)$")
         assert toolbar_of(terminal.screen()) == "fake · context 9/2,048 · thinking on"  # the system text
         do("/load demo", r"^\(demo: 2 questions, the last was 'File: notes.txt")
@@ -306,3 +313,46 @@ def test_ctrl_c_stops_a_model_that_babbles(chat):
         terminal.wait(r"· [12] question")
         terminal.press("C-d")
         assert terminal.wait_for_end() == 0
+
+
+@pytest.mark.slow
+def test_a_person_shows_a_picture(fake, tmp_path):
+    """Its path completed by Tab or dropped into the window; a large one takes patience; the toolbar counts them."""
+    for name in ("room one.png", "large.png"):
+        (tmp_path / name).write_bytes(PNG)
+    with fake("--image-tokens 70") as terminal:
+        terminal.wait_for_prompt()
+        terminal.type("/ima")
+        terminal.wait(r"/image +put a picture before your next question")
+        terminal.type("ge ro")
+        terminal.press("Tab")
+        terminal.wait(r"^> /image room one.png *$")
+        terminal.press("Enter", "Enter")  # the first takes the choice
+        terminal.wait(r"^\(room one.png: 10 tokens; goes with your next question\)$")
+        assert toolbar_of(terminal.wait_for_prompt()).endswith("thinking off · 1 picture")
+        terminal.say(f"'{tmp_path}/large.png'")
+        terminal.wait(r"(?s)large.png is a picture: /image\s.*\sputs\s+it\s+before\s+your\s+next\s+question\)")
+        terminal.wait_for_prompt()
+        terminal.say("/image large.png")
+        terminal.wait(r"^reading large.png \.\.\.")
+        terminal.wait(r"^\(large.png: 10 tokens; goes with your next question\)$")
+        assert "reading" not in terminal.wait_for_prompt()
+        terminal.say("/image large.png")
+        terminal.wait(r"^reading large.png \.\.\.")
+        terminal.press("C-c")
+        terminal.wait(r"^error: stopped; nothing goes with your next question that did not before$")
+        assert toolbar_of(terminal.wait_for_prompt()).endswith("2 pictures")
+        terminal.say("/drop large.png")
+        terminal.wait(r"^\(dropped: large.png\)$")
+        terminal.wait_for_prompt()
+        terminal.say("/image nowhere.png")
+        terminal.wait(r"^error: /image nowhere.png: No such file or directory; check the path")
+        terminal.wait_for_prompt()
+        terminal.say("what?")
+        terminal.wait(r"^seen 1, last was 'what\?'$")
+        assert toolbar_of(terminal.wait_for_prompt()).endswith("thinking off")
+        terminal.press("C-d")
+        assert terminal.wait_for_end() == 0
+    (saved,) = (tmp_path / "home").rglob("last.json")
+    part = json.loads(saved.read_text())["messages"][0]["content"][0]
+    assert part == {"type": "image", "path": str(tmp_path / "room one.png"), "tokens": 70}

@@ -191,10 +191,10 @@ def no_models(monkeypatch: pytest.MonkeyPatch) -> None:
         raise GemsmithError(f"no model {source!a} in this test; try another")
 
     import gemsmith.engine
-    import gemsmith.engine.model
+    import gemsmith.engine.loading
 
     monkeypatch.setattr(gemsmith.engine, "load", load)
-    monkeypatch.setattr(gemsmith.engine.model, "load", load)
+    monkeypatch.setattr(gemsmith.engine.loading, "load", load)
 
 
 def check(argv: Sequence[str], changes: Mapping[str, str], code: int, answer: str, told: str) -> None:

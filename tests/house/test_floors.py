@@ -175,7 +175,19 @@ def loaded_by(code: str) -> set[str]:
     return {name.partition(".")[0] for name in done.stderr.split()}
 
 
-HEAVY = {"torch", "numpy", "transformers", "tokenizers", "asyncio", "huggingface_hub", "prompt_toolkit", "rich"}
+HEAVY = {
+    "torch",
+    "numpy",
+    "PIL",
+    "av",
+    "pypdfium2",
+    "transformers",
+    "tokenizers",
+    "asyncio",
+    "huggingface_hub",
+    "prompt_toolkit",
+    "rich",
+}
 
 
 def test_import_gemsmith_loads_nothing_heavy() -> None:
@@ -190,7 +202,7 @@ def test_help_loads_nothing_heavy() -> None:
     assert not loaded_by("from gemsmith.cli.main import main; main(['--help'])") & HEAVY
 
 
-@pytest.mark.parametrize("command", ["run", "batch", "show", "doctor", "eval"])
+@pytest.mark.parametrize("command", ["run", "batch", "transcribe", "show", "doctor", "eval"])
 def test_help_of_a_command_loads_nothing_heavy(command: str) -> None:
     assert not loaded_by(f"from gemsmith.cli.main import main; main(['{command}', '--help'])") & HEAVY
 

@@ -6,6 +6,7 @@ conversation.py  … as plain data
 heard.py         … one reply as it comes, and its figures
 keeper.py        saves after every answer, under a name and as `last`
 commands.py      what /help and its like do
+attaching.py     … pictures, documents, sound and clips for the next question
 tools.py         … tool declarations, and results that a person types
 editor.py        where a person types: many lines, completion, toolbar
 plain.py         … without drawing: dumb terminals, screen readers, pipes

@@ -5,18 +5,23 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from gemsmith.chat.values import Image, Media, Message
 from gemsmith.cli import conversations, documents
+from gemsmith.cli.attachments import Look
+from gemsmith.cli.chat.attaching import attach, drop
 from gemsmith.cli.chat.conversation import Conversation
 from gemsmith.cli.chat.keeper import Keeper
 from gemsmith.cli.chat.talk import Continuations, Talk
 from gemsmith.cli.chat.toolbar import counted, stats
+from gemsmith.cli.reading import attending, media_of
 from gemsmith.cli.settings.table import SAMPLING, Setting
 from gemsmith.cli.settings.values import from_text
 from gemsmith.errors import RequestError, SettingError
+
+if TYPE_CHECKING:
+    from gemsmith.media.settings import MediaSettings
 
 KEYS = """\
 Alt-Enter, or \\ at the end of a line, begins a new line; \"\"\" stands before and
@@ -37,6 +42,7 @@ class Desk:
     keeper: Keeper
     model: Any
     encoding: str | None = None
+    look: Look = field(default_factory=Look)
 
     @property
     def conversation(self) -> Conversation:
@@ -97,25 +103,29 @@ def load(desk: Desk, argument: str) -> str:
     if not argument:
         names = conversations.names()
         return f"saved: {', '.join(names[:40])} (/load NAME)" if names else "nothing is saved yet (/save NAME)"
-    conversation = desk.keeper.open(argument, check=lambda found: check(desk.model, found))
+    count = 0
+
+    def counted_and_checked(found: Conversation) -> None:
+        nonlocal count
+        count = check(desk.model, found, desk.look.settings)
+
+    conversation = desk.keeper.open(argument, check=counted_and_checked)
     desk.chat.take_over(conversation)
+    desk.chat.count(count)
     return told(conversation, desk.keeper.name or argument)
 
 
-def check(model: Any, conversation: Conversation) -> None:
-    """Raise if the model cannot go on with this: tools it cannot declare, media it cannot take."""
+def check(model: Any, conversation: Conversation, settings: MediaSettings | None = None) -> int:
+    """Tokens of a conversation. Raises where the model cannot go on with it, for its tools or its media."""
     from gemsmith.chat.tools import read_tools
 
     read_tools(conversation.tools)
-    if conversation.messages:
-        prompt = model.render(conversation.seen(), tools=conversation.tools, think=conversation.think)
-        if prompt.media:
-            check_media(model, prompt.media[0])
-
-
-def check_media(model: Any, media: Media) -> None:
-    """A model without that sense says so itself, before it reads a word."""
-    model.stream([Message("user", (media,))], think=False)
+    if not conversation.messages:
+        return 0
+    options = {"media": settings} if settings else {}
+    with attending(media_of(conversation.messages)):
+        prompt = model.render(conversation.seen(), tools=conversation.tools, think=conversation.think, **options)
+    return len(prompt.ids)
 
 
 def told(conversation: Conversation, name: str) -> str:
@@ -154,18 +164,6 @@ def system(desk: Desk, argument: str) -> str:
     conversation.system = None if argument == "off" else argument
     desk.chat.changed()
     return "no system text any more" if argument == "off" else "the system text holds from the next question on"
-
-
-def image(desk: Desk, argument: str) -> str:
-    from gemsmith.files import regular_file
-
-    talk = desk.chat
-    path = documents.path_of(_needed(argument, "/image PATH"))
-    with regular_file(path, RequestError):
-        picture = Image(path.absolute())
-    check_media(desk.model, picture)
-    talk.media.append(picture)
-    return f"{documents.shown_name(path)} goes with your next question"
 
 
 def tools(desk: Desk, argument: str) -> str:
@@ -258,7 +256,11 @@ COMMANDS = {
     "think": Command(think, "[on|off]", "let the model think before it answers"),
     "system": Command(system, "[TEXT|off]", "instructions above the conversation"),
     "file": Command(file, "PATH", "put a document or code before your next question"),
-    "image": Command(image, "PATH", "put a picture before your next question"),
+    "image": Command(attach("image"), "PATH", "put a picture before your next question"),
+    "pdf": Command(attach("pdf"), "PATH [PAGES]", "pages of a PDF, 1-3,7 or all"),
+    "audio": Command(attach("audio"), "PATH", "a sound of up to 30 seconds"),
+    "video": Command(attach("video"), "PATH", "a clip"),
+    "drop": Command(drop, "[NAME]", "take back what would go with your next question"),
     "tools": Command(tools, "[FILE|off]", "functions the model may call, as JSON"),
     "set": Command(set_, "[NAME VALUE]", "temperature, max_tokens, seed …"),
     "stats": Command(stats_, "", "context used, and how fast the answer came"),

@@ -10,7 +10,7 @@ from gemsmith.cli import conversations
 from gemsmith.cli.chat.commands import COMMANDS
 from gemsmith.cli.settings.table import SAMPLING
 
-TAKES_FILE = ("file", "image", "load", "save", "tools")
+TAKES_FILE = ("file", "image", "pdf", "audio", "video", "load", "save", "tools")
 MOST = 200
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 from gemsmith.chat.values import Event, Malformed, Message, Part, Text, Thought
@@ -32,17 +33,26 @@ class Figures:
 class Heard:
     """Asks for a reply, passes its events on, and remembers them. However it ends, the model then is at rest."""
 
-    def __init__(self, ask: Callable[[], Iterable[Event]], clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self,
+        ask: Callable[[], Iterable[Event]],
+        clock: Callable[[], float] = time.perf_counter,
+        waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """`waiting` is around what comes before the first event."""
         self.started_s = clock()
-        self._events = iter(ask())
-        self._clock = clock
+        with waiting():
+            self._events = iter(ask())
+        self._clock, self._waiting = clock, waiting
         self._said: list[Event] = []
         self.first_s = self.total_s = 0.0
         self.message: Message | None = None
 
     def __iter__(self) -> Iterator[Event]:
         try:
-            for event in self._events:
+            with self._waiting():
+                first = next(self._events, None)
+            for event in chain(() if first is None else (first,), self._events):
                 self._hear(event)
                 yield event
         finally:

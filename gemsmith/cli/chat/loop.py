@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from gemsmith.chat.values import Media
+from gemsmith.cli.attachments import NOUNS, is_path_of_media
 from gemsmith.cli.chat.commands import Desk, Leave, is_command, run_command
 from gemsmith.cli.chat.interrupts import Interrupts
 from gemsmith.cli.chat.plain import piped_lines
 from gemsmith.cli.chat.talk import Talk
+from gemsmith.cli.documents import shown_name
 from gemsmith.cli.output import note, wrapped, write
 from gemsmith.errors import GemsmithError, RequestError
 
@@ -27,7 +30,7 @@ class Editor(Protocol):
 class Asks(Protocol):
     """What answers lines."""
 
-    def ask(self, text: str) -> None:
+    def ask(self, text: str, media: Sequence[Media] = ()) -> None:
         """Print the answer."""
 
     def clear(self) -> None:
@@ -55,12 +58,22 @@ def answer(desk: Desk, line: str) -> None:
         if is_command(line):
             if told := run_command(desk, line):
                 say(told)
+        elif isinstance(desk.talk, Talk) and (hint := path_alone(line)):
+            note(hint)
         else:
             desk.talk.ask(line[1:] if line.startswith("//") else line)
     except KeyboardInterrupt:
         note(stopped(desk))
     except GemsmithError as error:
         write(sys.stderr, wrapped(f"error: {error}", sys.stderr) + "\n")
+
+
+def path_alone(line: str) -> str:
+    """What to say to a line that is nothing but the path of a picture, PDF, sound or clip; nothing for other lines."""
+    if not (found := is_path_of_media(line)):
+        return ""
+    sense, path = found
+    return f"{shown_name(path)} is a {NOUNS[sense]}: /{sense} {line.strip()} puts it before your next question"
 
 
 def stopped(desk: Desk) -> str:
@@ -81,16 +94,16 @@ def say(told: str) -> None:
         note(told)
 
 
-def answer_lines(talk: Asks, tell: Callable[[Exception], None], before: str = "") -> int:
+def answer_lines(talk: Asks, tell: Callable[[Exception], None], before: str = "", media: Sequence[Media] = ()) -> int:
     """Answer every line of a pipe alone, so that no answer depends on the lines before it; the exit code.
 
-    `before` stands before each. One that fails is told and skipped; the exit code then is 1.
+    `media` and `before` stand before each. One that fails is told and skipped; the exit code then is 1.
     """
     failed = False
     for line in piped_lines():
         talk.clear()
         try:
-            talk.ask(before + line)
+            talk.ask(before + line, media)
         except RequestError as error:
             failed = True
             tell(error)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
-from gemsmith.chat.values import Message
+from gemsmith.chat.values import Media, Message
+from gemsmith.cli.attachments import Look
 from gemsmith.cli.chat.commands import Desk, check, told
 from gemsmith.cli.chat.conversation import Conversation
 from gemsmith.cli.chat.heard import Heard
@@ -31,17 +32,20 @@ class Session:
         keeper: Keeper,
         *,
         encoding: str | None = None,
+        look: Look | None = None,
         plain: bool = False,
         keeps_history: bool = True,
     ) -> None:
-        self._model, self._keeper, self._encoding = model, keeper, encoding
+        self._model, self._keeper, self._encoding, self._look = model, keeper, encoding, look or Look()
         self._is_plain = plain or is_dumb()
         self._history = History.of_user(is_kept=keeps_history)
         self._interrupts = Interrupts()
 
-    def converse(self, conversation: Conversation, before: Sequence[str], sampling: dict[str, Any]) -> int:
-        """A conversation; `before` are documents that go with the first question."""
-        check(self._model, conversation)
+    def converse(
+        self, conversation: Conversation, before: Sequence[str], sampling: dict[str, Any], media: Sequence[Media] = ()
+    ) -> int:
+        """A conversation; `before` are documents, and `media` what is seen and heard, with the first question."""
+        count = check(self._model, conversation, self._look.settings)
         talk = Talk(
             self._model,
             conversation,
@@ -50,8 +54,11 @@ class Session:
             results=ask_person(lambda label: editor.read_line(label)),
             keep=self._keeper.keep,
             interruptible=self._interrupts.allowed,
+            settings=self._look.settings,
         )
+        talk.count(count if conversation.messages else None)
         talk.documents += before
+        talk.media += media
         editor = self._editor(talk)
         note(
             f"{self._model.name}, {self._model.max_context:,} tokens of context; /help lists the commands, /bye leaves"
@@ -70,7 +77,7 @@ class Session:
         return self._run(talk, self._editor(None))
 
     def _run(self, talk: Talk | Continuations, editor: Editor) -> int:
-        desk = Desk(talk, self._keeper, self._model, self._encoding)
+        desk = Desk(talk, self._keeper, self._model, self._encoding, self._look)
         # input() and readline echo only where the terminal does; the drawn editor shows all itself
         with nullcontext() if self._is_plain else silent_keys():
             return converse(desk, editor, self._interrupts)

@@ -7,13 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Protocol
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
-from gemsmith.chat.values import Event, Media, Message, Prompt, Text, ToolCall, ToolResult
+from gemsmith.chat.values import (
+    Audio,
+    Document,
+    Event,
+    Image,
+    Media,
+    Message,
+    Prompt,
+    Text,
+    ToolCall,
+    ToolResult,
+    Video,
+)
 from gemsmith.cli.chat.conversation import Conversation
 from gemsmith.cli.chat.heard import Figures, Heard
 from gemsmith.cli.output import note
+from gemsmith.cli.reading import attending, media_of
 from gemsmith.errors import ContextLengthError
+
+if TYPE_CHECKING:
+    from gemsmith.media.settings import MediaSettings
 
 Show = Callable[[Heard], Message | None]
 Results = Callable[[ToolCall], Any]  # what a tool answered, or None for nothing
@@ -45,22 +63,25 @@ class Talk:
         results: Results | None = None,
         keep: Callable[[Conversation], object] = lambda conversation: None,
         interruptible: Callable[[], AbstractContextManager[None]] = nullcontext,
+        settings: MediaSettings | None = None,
     ) -> None:
         self.model, self.conversation, self.sampling = model, conversation, dict(sampling or {})
-        self._show, self._results, self._keep, self._interruptible = show, results, keep, interruptible
+        self.settings, self.interruptible = settings, interruptible
+        self._show, self._results, self._keep = show, results, keep
         self.documents: list[str] = []  # what goes before the next question
         self.media: list[Media] = []
+        self.words: dict[Media, str] = {}  # how some of it was asked for
         self.figures: Figures | None = None
         self._asked: Message | None = None  # also where the answer was stopped before a word
         self._num_retries = 0
         self._measured: int | None = None
 
-    def ask(self, text: str) -> None:
-        """Print the answer to `text`, and remember both."""
+    def ask(self, text: str, media: Sequence[Media] = ()) -> None:
+        """Print the answer to `text`, and remember both. What waits, and `media`, goes before it."""
         self._num_retries = 0
         length = len(self.conversation.messages)
         try:
-            self._turn(Message("user", (*self.media, Text("\n\n".join([*self.documents, text])))))
+            self._turn(Message("user", (*self.media, *media, Text("\n\n".join([*self.documents, text])))))
         finally:
             if len(self.conversation.messages) > length:
                 self.documents.clear()
@@ -97,16 +118,25 @@ class Talk:
         self.clear()
         self.conversation = conversation
 
+    def count(self, num_tokens: int | None) -> None:
+        """The conversation has so many tokens, as somebody counted who looked at its media; None if nobody did."""
+        self._measured = num_tokens
+
     def changed(self) -> None:
         """The conversation is another than a moment ago."""
         self.figures = self._measured = None
 
     def context_used(self) -> int:
-        """Tokens of the conversation: as the last answer counted them, else counted now."""
+        """Tokens of the conversation: as the last answer counted them, else counted now.
+
+        What is seen and heard then counts as in the last answer: a figure is no reason to decode it all again.
+        """
         if self._measured is None:
             seen = self.conversation.seen()
+            usage = next((message.usage for message in reversed(seen) if message.usage), None)
+            soft = usage.image_tokens + usage.video_tokens + usage.audio_tokens if usage else 0
             options: dict[str, Any] = {"tools": self.conversation.tools, "think": self.conversation.think}
-            self._measured = len(self.model.render(seen, **options).ids) if seen else 0
+            self._measured = soft + len(self.model.render(in_words(seen), **options).ids) if seen else 0
         return self._measured
 
     def _turn(self, question: Message) -> None:
@@ -114,7 +144,7 @@ class Talk:
         turn = [question]
         self._asked = question
         try:
-            with self._interruptible():
+            with self.interruptible():
                 while self._reply(turn) and (results := self._called(turn[-1].tool_calls)):
                     turn.append(results)
                     if not any(is_given(result) for result in results.parts):
@@ -147,8 +177,10 @@ class Talk:
     def _heard(self, turn: Sequence[Message]) -> Heard:
         """The reply as it comes; the oldest questions are forgotten until there is room."""
         while True:
+            seen = self.conversation.seen(turn)
+            waiting = partial(attending, media_of(seen), self.words)
             try:
-                return Heard(lambda: self.model.stream(self.conversation.seen(turn), **self._options()))
+                return Heard(partial(self.model.stream, seen, **self._options()), waiting=waiting)
             except ContextLengthError:
                 if not self.conversation.forget_oldest():
                     raise
@@ -160,7 +192,8 @@ class Talk:
         if "seed" in sampling:
             sampling["seed"] += self._num_retries
         tools = {"tools": self.conversation.tools} if self.conversation.tools else {}
-        return {"think": self.conversation.think, **tools, **sampling}
+        media = {"media": self.settings} if self.settings else {}
+        return {"think": self.conversation.think, **tools, **media, **sampling}
 
     def _called(self, calls: Sequence[ToolCall]) -> Message | None:
         """What the tools answered that the model called; None where nobody answers for them."""
@@ -171,6 +204,15 @@ class Talk:
         answers = [(call, results(call)) for call in calls]
         given = (ToolResult(NO_RESULT if answer is None else answer, call.name, call.id) for call, answer in answers)
         return Message("tool", tuple(given))
+
+
+def in_words(messages: Sequence[Message]) -> list[Message]:
+    """The messages without what is seen and heard."""
+    senses = (Image, Document, Audio, Video)
+    return [
+        replace(message, parts=tuple(part for part in message.parts if not isinstance(part, senses)))
+        for message in messages
+    ]
 
 
 NO_RESULT = {"error": "no result"}
@@ -186,9 +228,10 @@ class Continuations:
 
     def __init__(self, complete: Callable[..., Iterable[str]], show: Callable[[Iterable[str]], None], **sampling: Any):
         self._complete, self._show, self.sampling = complete, show, sampling
+        self.words: dict[Media, str] = {}
 
-    def ask(self, text: str) -> None:
-        """Print what follows `text`."""
+    def ask(self, text: str, media: Sequence[Media] = ()) -> None:
+        """Print what follows `text`; raw text has no media."""
         self._show(self._complete(text, **self.sampling))
 
     def clear(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gemsmith.cli.attachments import KINDS, NOUNS
 from gemsmith.cli.chat.keeper import Keeper
 from gemsmith.cli.chat.talk import Talk
 from gemsmith.cli.output import PICTURES
@@ -30,7 +31,9 @@ def segments(talk: Talk, keeper: Keeper) -> dict[str, str]:
     if talk.figures and talk.figures.tokens_per_s:
         said["speed"] = f"{talk.figures.tokens_per_s:.0f} tok/s"
     said["think"] = f"thinking {'on' if talk.conversation.think else 'off'}"
-    waiting = [counted(len(talk.conversation.tools), "tool"), counted(len(talk.documents) + len(talk.media), "file")]
+    waiting = [counted(len(talk.conversation.tools), "tool"), counted(len(talk.documents), "file")]
+    for kind, sense in KINDS.items():
+        waiting.append(counted(sum(isinstance(part, kind) for part in talk.media), NOUNS[sense]))
     if any(waiting):
         said["with"] = BETWEEN.join(filter(None, waiting))
     if keeper.name is not None:
@@ -48,10 +51,21 @@ def stats(talk: Talk, keeper: Keeper) -> str:
             f"last answer {counted(figures.completion_tokens, 'token')} in {figures.total_s:.1f} s{speed}, first word"
             f" after {figures.first_s:.1f} s"
         )
+    if senses := by_sense(talk):
+        said.append(senses)
     asked = sum(message.role == "user" for message in talk.conversation.messages)
     said.append(counted(asked, "question") or "nothing asked yet")
     rest = segments(talk, keeper)
     return BETWEEN.join([*said, *(rest[key] for key in ("think", "with", "name") if key in rest)])
+
+
+def by_sense(talk: Talk) -> str:
+    """What of the last prompt was seen and heard; nothing where it was all words."""
+    usage = next((message.usage for message in reversed(talk.conversation.messages) if message.usage), None)
+    if usage is None:
+        return ""
+    named = {"picture": usage.image_tokens, "clip": usage.video_tokens, "sound": usage.audio_tokens}
+    return ", ".join(f"{count:,} tokens of {noun}s" for noun, count in named.items() if count)
 
 
 def counted(number: int, noun: str) -> str:

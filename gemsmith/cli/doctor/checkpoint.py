@@ -172,7 +172,7 @@ def _memory(name: str, config: ModelConfig, checkpoint: Checkpoint | None, facts
     from gemsmith.runtime.plan import DTYPES, admitted_context, num_weights
 
     text = config.text
-    most, count = text.max_position_embeddings, num_weights(text)
+    most, count = text.max_position_embeddings, num_weights(config)
     sizes = {
         dtype: (count * nbytes, kv_bytes(text, most, bytes_per_value=nbytes)) for dtype, (_, nbytes) in DTYPES.items()
     }
@@ -185,7 +185,7 @@ def _memory(name: str, config: ModelConfig, checkpoint: Checkpoint | None, facts
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
-            context = admitted_context(name, text, checkpoint, asked=None)
+            context = admitted_context(name, config, checkpoint, asked=None)
     except GemsmithError as error:
         yield Finding("wrong", "memory", str(error))
         return
