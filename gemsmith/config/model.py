@@ -82,6 +82,11 @@ class ModelConfig:
         data = with_dtype(data)
         return cls._text_only(data) if model_type.endswith("_text") else cls._multimodal(data)
 
+    @classmethod
+    def of(cls, config: ModelConfig | TextConfig) -> ModelConfig:
+        """A text decoder alone as a model without senses; a whole model as it is."""
+        return config if isinstance(config, ModelConfig) else cls(text=config, model_type=config.model_type)
+
     def to_json(self) -> dict[str, Any]:
         """The released form of config.json."""
         if self.is_text_only:

@@ -80,5 +80,5 @@ def _range(part: str, pages: str) -> tuple[int, int | None]:
 
 def _unclear(pages: object) -> RequestError:
     return RequestError(
-        f"pages are numbers from 1 with the smaller first, as in '1-3,7' or (1, 2, 3, 7), and {pages!r:.80} was asked for"
+        f"pages are numbers from 1 with the smaller first, as in '1-3,7' or (1, 2, 3, 7), not {pages!r:.80}"
     )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import torch
-from torch import nn
+import math
 
-from gemsmith.config import TextConfig
+import torch
+from torch import Tensor, nn
+
+from gemsmith.config import ModelConfig, TextConfig
+from gemsmith.config.tensors import CLIPS
 from gemsmith.model.embedding import ScaledPerLayerEmbedding
+from gemsmith.model.senses import Senses
 from gemsmith.model.text import TextModel
 
 
@@ -36,3 +40,29 @@ def random_text_model(text: TextConfig, seed: int) -> TextModel:
 
 def _row_width(embedding: nn.Embedding) -> int:
     return embedding.width if isinstance(embedding, ScaledPerLayerEmbedding) else embedding.embedding_dim
+
+
+@torch.no_grad()
+def random_senses(config: ModelConfig, seed: int) -> Senses:
+    """Senses whose every number matters: clips that bite now and then, positions that show, biases that shift."""
+    with torch.device("meta"):
+        senses = Senses(config)
+    generator = torch.Generator().manual_seed(seed)
+    state = {name: _sense_tensor(name, tuple(x.shape), generator) for name, x in senses.state_dict().items()}
+    senses.load_state_dict(state, assign=True)
+    return senses.eval()
+
+
+def _sense_tensor(name: str, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    drawn = torch.randn(shape, generator=generator)
+    last = name.rpartition(".")[2]
+    if last in CLIPS:  # of numbers whose spread is about 1
+        bound = 2.0 + 0.5 * drawn.tanh()
+        return -bound if last.endswith("_min") else bound
+    if last in ("position_embedding_table", "pos_embedding"):
+        return 0.5 * drawn
+    if last in ("bias", "std_bias", "per_dim_scale"):
+        return 0.2 * drawn
+    if len(shape) > 1:
+        return drawn * math.prod(shape[1:]) ** -0.5
+    return 1 + 0.2 * drawn

@@ -13,6 +13,7 @@ from torch import Tensor
 from gemsmith import ops
 from gemsmith.cache.dense import DenseCache
 from gemsmith.config import TextConfig
+from gemsmith.model.soft import SoftRows, same_block
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,13 @@ def make_step(
     cache: DenseCache | None,
     positions_BT: Tensor | None,
     segments_BT: Tensor | None,
+    soft: SoftRows | None = None,
 ) -> Step:
-    """Positions count from what the cache holds unless given; rows of different segments do not see each other."""
+    """Positions count from what the cache holds unless given; rows of different segments do not see each other.
+
+    Where the config says so, soft tokens of one picture see each other both ways on sliding layers: the window limits
+    how far back they see, not how far ahead. On full layers they never do.
+    """
     B, T = ids_BT.shape
     start = cache.length if cache is not None else 0
     if positions_BT is None:
@@ -49,16 +55,21 @@ def make_step(
             continue
         rope[kind] = ops.rope_table(positions_BT, layer.head_dim, layer.rope_theta, layer.num_rotated_pairs)
         key_positions_BS = positions_BT if cache is None else cache.key_positions(kind, T, ids_BT.device).expand(B, -1)
-        mask[kind] = _visible(positions_BT, key_positions_BS, text.sliding_window if kind else None)
+        ahead_BTS = None
+        if soft is not None and kind and text.use_bidirectional_attention == "vision":
+            ahead_BTS = same_block(soft.block_BT, key_positions_BS.shape[1])
+        mask[kind] = _visible(positions_BT, key_positions_BS, text.sliding_window if kind else None, ahead_BTS)
         if segments_BT is not None:
             mask[kind] = mask[kind] & (segments_BT[:, :, None] == segments_BT[:, None, :])
     return Step(rope, mask)
 
 
-def _visible(query_BT: Tensor, key_BS: Tensor, window: int | None) -> Tensor:
+def _visible(query_BT: Tensor, key_BS: Tensor, window: int | None, ahead_BTS: Tensor | None) -> Tensor:
     distance_BTS = query_BT[:, :, None] - key_BS[:, None, :]
-    causal = distance_BTS >= 0
-    return causal if window is None else causal & (distance_BTS < window)  # the window counts the row itself
+    seen_BTS = distance_BTS >= 0
+    if ahead_BTS is not None:
+        seen_BTS = seen_BTS | ahead_BTS
+    return seen_BTS if window is None else seen_BTS & (distance_BTS < window)  # the window counts the row itself
 
 
 def take_rows(x: Tensor, wanted_BR: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from gemsmith.config import TextConfig
 from gemsmith.model.embedding import ScaledEmbedding, ScaledPerLayerEmbedding, per_layer_inputs
 from gemsmith.model.layer import DecoderLayer
 from gemsmith.model.norm import RMSNorm
+from gemsmith.model.soft import SoftRows, merged
 from gemsmith.model.step import Step, make_step, take_rows
 
 
@@ -50,16 +51,22 @@ class TextModel(nn.Module):
         wanted_BR: Tensor | None = None,
         positions_BT: Tensor | None = None,
         segments_BT: Tensor | None = None,
+        soft: SoftRows | None = None,
         checkpoint_layers: bool = False,
     ) -> Tensor:
         """Hidden states [B, R, D] after the final norm, of the wanted rows (all T rows when `wanted_BR` is None).
 
         With a `cache`, rows continue what it holds. `segments_BT` keeps packed examples apart, `positions_BT` then
-        counts within each. `checkpoint_layers` recomputes layers in backward instead of keeping their activations.
+        counts within each. `soft` tokens take the places of their placeholder ids. `checkpoint_layers` recomputes
+        layers in backward instead of keeping their activations.
         """
         assert not (checkpoint_layers and cache is not None), "recomputing a layer would append to the cache twice"
-        step = make_step(self.text, ids_BT, cache, positions_BT, segments_BT)
+        step = make_step(self.text, ids_BT, cache, positions_BT, segments_BT, soft)
+        if soft is not None:  # in both tables a placeholder reads the row of <pad>
+            ids_BT = ids_BT.masked_fill(soft.is_soft_BT, self.text.pad_token_id)
         x_BTD = self.embed_tokens(ids_BT)
+        if soft is not None:
+            x_BTD = merged(x_BTD, soft)
         ple_BTLP = self._per_layer_inputs(ids_BT, x_BTD)
         made: dict[int, KeyValue] = {}
         for facts, layer in zip(self.text.layers, self.layers, strict=True):

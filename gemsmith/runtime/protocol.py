@@ -3,7 +3,7 @@
 One shape serves prefill, chunked prefill, decode, verification of drafts and continuous batching: a batch is a list of
 runs, each a sequence with its next tokens and the rows wanted back. Nothing here computes.
 
-    R wanted rows   V vocabulary   D hidden
+    R wanted rows   V vocabulary   D hidden   M soft tokens
 """
 
 from __future__ import annotations
@@ -14,15 +14,34 @@ from typing import Protocol
 
 import numpy as np
 
+from gemsmith.media.prepared import Prepared
+
+
+class Soft(Protocol):
+    """Soft tokens of one picture, clip or sound, in the runtime's own memory."""
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+        ...
+
+    def numpy(self) -> np.ndarray:
+        """The rows, [M, D] float32: for measuring."""
+        ...
+
 
 @dataclass(frozen=True)
 class Run:
     """The next tokens of one sequence, at least one, and which of them a result is wanted for: indices into `ids`,
-    in any order."""
+    in any order.
+
+    `soft` are the soft tokens (see `Runtime.encode`) of the media placeholders among `ids`, in order: together as many
+    rows as there are placeholder ids.
+    """
 
     sequence: int
     ids: Sequence[int]
     wanted: Sequence[int]
+    soft: Sequence[Soft] = ()
 
 
 class Rows(Protocol):
@@ -72,6 +91,10 @@ class Runtime(Protocol):
 
     def free(self, sequence: int) -> None:
         """Give the sequence's memory back."""
+        ...
+
+    def encode(self, media: Prepared) -> Soft:
+        """The soft tokens of one prepared picture, clip (frame after frame) or sound."""
         ...
 
     def step(self, batch: Sequence[Run]) -> Rows:

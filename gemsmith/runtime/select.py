@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gemsmith.config import TextConfig
+from gemsmith.config import ModelConfig, TextConfig
 from gemsmith.config.fields import shown
 from gemsmith.errors import GemsmithError, MissingDependencyError
 from gemsmith.formats.tensor import TensorView
@@ -14,7 +14,7 @@ BACKENDS = ("torch",)
 
 
 def open_runtime(
-    text: TextConfig,
+    config: ModelConfig | TextConfig,
     tensors: Mapping[str, TensorView] | None,
     *,
     backend: str | None = None,
@@ -24,6 +24,7 @@ def open_runtime(
 ) -> Runtime:
     """A runtime with these weights in it; with weights from seed 0 if `tensors` is None.
 
+    A text config alone stands for a model without senses.
     GemsmithError for a backend, dtype or device that does not exist here; MissingDependencyError without torch.
     """
     if backend not in (None, *BACKENDS):
@@ -34,7 +35,9 @@ def open_runtime(
         from gemsmith.runtime.torch import (
             TorchRuntime,
             files_under,
+            load_senses,
             load_text_model,
+            make_random_senses,
             make_random_text_model,
             set_threads,
         )
@@ -44,7 +47,10 @@ def open_runtime(
         raise MissingDependencyError("torch", "torch", "running a model") from missing
     if threads is not None:
         set_threads(threads)
+    whole = ModelConfig.of(config)
     if tensors is None:
-        return TorchRuntime(make_random_text_model(text, dtype=dtype, device=device))
-    model = load_text_model(text, tensors, dtype=dtype, device=device)
-    return TorchRuntime(model, files_under(model, tensors))
+        model = make_random_text_model(whole.text, dtype=dtype, device=device)
+        return TorchRuntime(model, senses=make_random_senses(whole, model))
+    model = load_text_model(whole.text, tensors, dtype=dtype, device=device)
+    senses = load_senses(whole, tensors, model)
+    return TorchRuntime(model, files_under(model, tensors, senses), senses)

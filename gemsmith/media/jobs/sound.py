@@ -8,6 +8,7 @@ below 7.7 kHz. Decoding goes piece by piece; only the result is ever whole in me
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Any, BinaryIO
 
 import av
@@ -76,34 +77,48 @@ def samples(opened: Any, stream: Any, max_seconds: float) -> np.ndarray:
 
 
 def _mono(frames: Iterator[Any]) -> Iterator[tuple[int, np.ndarray]]:
-    """(rate, float32 [n]) of each frame: its channels averaged."""
-    for frame in frames:
-        channels = len(frame.layout.channels)
-        if frame.sample_rate not in RATES or not 1 <= channels <= MAX_CHANNELS:
-            raise _odd(frame.sample_rate, channels)
-        array = frame.to_ndarray()
-        if not frame.format.is_planar:  # [1, n * channels], channels side by side
-            array = array.reshape(-1, channels).T
-        yield frame.sample_rate, averaged(array)
+    """(rate, float32 [n]), channels averaged, of as many frames at once as make a block: numpy's calls cost too."""
+    for (rate, channels, is_planar), run in groupby(frames, _kind):
+        for block in _blocks(frame.to_ndarray() for frame in run):
+            # what is not planar is [1, n * channels], channels side by side
+            yield rate, averaged(block if is_planar else block.reshape(-1, channels).T)
+
+
+def _kind(frame: Any) -> tuple[int, int, bool]:
+    """Frames of one kind can be joined; streams may change theirs on the way."""
+    rate, channels = frame.sample_rate, len(frame.layout.channels)
+    if rate not in RATES or not 1 <= channels <= MAX_CHANNELS:
+        raise _odd(rate, channels)
+    return rate, channels, frame.format.is_planar
+
+
+def _blocks(arrays: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    held: list[np.ndarray] = []
+    for array in arrays:
+        held.append(array)
+        if sum(part.shape[1] for part in held) >= BLOCK:
+            yield np.concatenate(held, axis=1)
+            held = []
+    if held:
+        yield np.concatenate(held, axis=1)
 
 
 def averaged(channels: np.ndarray) -> np.ndarray:
     """float32 [n] of samples [channels, n] of any type that sound is kept in, full scale 1."""
-    scale = SCALES.get(channels.dtype.name, 1.0)
-    if len(channels) == 1:
-        mono = channels[0].astype(np.float32)
-    else:
-        mono = channels.mean(0, dtype=np.float64 if channels.dtype.itemsize > 2 else np.float32).astype(np.float32)
+    mono = channels[0].astype(np.float32)
+    for channel in channels[1:]:  # one by one: four times as fast as `mean` where channels lie side by side
+        mono += channel
     if channels.dtype == np.uint8:
-        mono -= 128
-    return mono / np.float32(scale)
+        mono -= 128 * len(channels)
+    mono *= np.float32(1 / (SCALES.get(channels.dtype.name, 1.0) * len(channels)))
+    return mono
 
 
 def _resampled(pieces: Iterator[tuple[int, np.ndarray]]) -> Iterator[np.ndarray]:
     """The same sound at 16,000 samples a second, clipped to [-1, 1]: codecs and filters overshoot a little."""
-    for rate, blocks in _runs(pieces):
+    for rate, run in groupby(pieces, key=lambda piece: piece[0]):
         resampler = av.AudioResampler("flt", "mono", SAMPLE_RATE) if rate != SAMPLE_RATE else None
-        for block in blocks:
+        for _, block in run:
             if not np.isfinite(block).all():
                 raise MediaError("media_damaged", "the sound holds samples that are no numbers")
             yield from (np.clip(piece, -1, 1) for piece in _through(resampler, block, rate))
@@ -121,25 +136,6 @@ def _through(resampler: Any, block: np.ndarray | None, rate: int) -> Iterator[np
         frame.sample_rate = rate
     with container.clear():
         yield from (out.to_ndarray()[0] for out in resampler.resample(frame))
-
-
-def _runs(pieces: Iterator[tuple[int, np.ndarray]]) -> Iterator[tuple[int, Iterator[np.ndarray]]]:
-    """Pieces of one rate that follow one another, joined to blocks; streams may change their rate on the way."""
-    from itertools import groupby
-
-    for rate, run in groupby(pieces, key=lambda piece: piece[0]):
-        yield rate, _blocks(piece for _, piece in run)
-
-
-def _blocks(pieces: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    held: list[np.ndarray] = []
-    for piece in pieces:
-        held.append(piece)
-        if sum(map(len, held)) >= BLOCK:
-            yield np.concatenate(held)
-            held = []
-    if held:
-        yield np.concatenate(held)
 
 
 def _odd(rate: int, channels: int) -> MediaError:

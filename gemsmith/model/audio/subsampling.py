@@ -41,5 +41,6 @@ class SubsamplingLayer(nn.Module):
     def forward(self, x_BTFC: Tensor, valid_BT: Tensor) -> tuple[Tensor, Tensor]:
         # What lies beyond a sound's end is silence to the convolution, be it the tensor's edge or another sound's room.
         x_BTFC = x_BTFC * valid_BT[:, :, None, None].to(x_BTFC.dtype)
-        y_BTFC = self.conv(x_BTFC.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        # In upstream's memory order: another one sums in another order, and rounding grows through the layers.
+        y_BTFC = self.conv(x_BTFC.permute(0, 3, 1, 2).contiguous()).permute(0, 2, 3, 1)
         return F.relu(self.norm(y_BTFC)), valid_BT[:, ::2]

@@ -1,6 +1,6 @@
 """Runs the torch model, one sequence after the other. No batching of unlike lengths: that is for the fast runtimes.
 
-T query tokens   R wanted rows   D hidden   V vocabulary
+T query tokens   R wanted rows   M soft tokens   D hidden   V vocabulary
 """
 
 from __future__ import annotations
@@ -15,8 +15,13 @@ from torch import Tensor
 
 from gemsmith.cache.dense import DenseCache
 from gemsmith.files import MappedFile
+from gemsmith.media.prepared import Prepared
+from gemsmith.model.senses import Senses
+from gemsmith.model.soft import SoftRows
 from gemsmith.model.text import TextModel
+from gemsmith.runtime.places import Placeholders, chunks
 from gemsmith.runtime.protocol import Run
+from gemsmith.runtime.torch.encode import TorchSoft, encoded
 
 CHUNK = 512  # prompt tokens per forward pass: bounds the masks and scores that stand in memory at once
 
@@ -54,13 +59,14 @@ class TorchRows:
 
 
 class TorchRuntime:
-    """The protocol of `runtime.protocol.Runtime` over a `TextModel` on any torch device."""
+    """The protocol of `runtime.protocol.Runtime` over a `TextModel`, and its senses if it has any, on any device."""
 
     name = "torch"
 
-    def __init__(self, model: TextModel, files: Sequence[MappedFile] = ()):
+    def __init__(self, model: TextModel, files: Sequence[MappedFile] = (), senses: Senses | None = None):
         """`files` are those whose pages the weights are (see `weights.files_under`)."""
-        self.model, self._files = model.eval(), files
+        self.model, self._files, self.senses = model.eval(), files, senses
+        self._placeholders = Placeholders.of(senses.config) if senses else Placeholders()
         weight = model.embed_tokens.weight
         self._device, self._dtype = weight.device, weight.dtype
         self._caches: dict[int, DenseCache] = {}
@@ -89,6 +95,12 @@ class TorchRuntime:
         """Bytes that the sequence's keys and values hold."""
         return self._caches[sequence].nbytes
 
+    def encode(self, media: Prepared) -> TorchSoft:
+        """Soft tokens of one picture, clip or sound. UnsupportedMediaError where the model lacks that sense."""
+        self.check_files()
+        with torch.inference_mode():
+            return TorchSoft(encoded(self.senses, media))
+
     def step(self, batch: Sequence[Run]) -> TorchRows:
         with torch.inference_mode():
             return TorchRows(self, torch.cat([self._run(run) for run in batch]))
@@ -103,17 +115,36 @@ class TorchRuntime:
         assert len(run.ids), "a run has at least one token"
         assert all(0 <= i < len(run.ids) for i in run.wanted), f"rows {run.wanted} wanted of {len(run.ids)} tokens"
         rows = sorted(set(run.wanted))
+        soft = self._soft_rows(run) if run.soft else None
+        blocks = soft.block_BT[0].numpy() if soft and self.model.text.use_bidirectional_attention else None
         parts = []
-        for start in range(0, len(run.ids), CHUNK):
+        for start, end in chunks(len(run.ids), CHUNK, blocks):
             self.check_files()
-            chunk = self._tensor(run.ids[start : start + CHUNK])
-            wanted = self._tensor([i - start for i in rows if start <= i < start + CHUNK])
-            parts.append(self.model.hidden(chunk, self._caches[run.sequence], wanted_BR=wanted)[0])
+            chunk = self._tensor(run.ids[start:end])
+            wanted = self._tensor([i - start for i in rows if start <= i < end])
+            here = _between(soft, start, end, self._device) if soft else None
+            parts.append(self.model.hidden(chunk, self._caches[run.sequence], wanted_BR=wanted, soft=here)[0])
         hidden_RD = torch.cat(parts)
         return hidden_RD if list(run.wanted) == rows else hidden_RD[[rows.index(i) for i in run.wanted]]
 
+    def _soft_rows(self, run: Run) -> SoftRows:
+        """The run's soft tokens and their places; these stay on the processor until a chunk needs them."""
+        are_soft, blocks = self._placeholders.are_soft(run.ids), self._placeholders.blocks(run.ids)
+        rows_MD = torch.cat([soft.rows_MD for soft in run.soft if isinstance(soft, TorchSoft)])
+        assert len(rows_MD) == are_soft.sum(), f"{len(rows_MD)} soft tokens for {are_soft.sum()} placeholders"
+        return SoftRows(rows_MD, torch.from_numpy(are_soft)[None], torch.from_numpy(blocks)[None])
+
     def _tensor(self, ids: Sequence[int]) -> Tensor:
         return torch.tensor([list(ids)], dtype=torch.long, device=self._device)
+
+
+def _between(soft: SoftRows, start: int, end: int, device: torch.device) -> SoftRows | None:
+    """The soft tokens of one chunk; None if it has none."""
+    is_soft_BT, block_BT = soft.is_soft_BT[:, start:end], soft.block_BT[:, start:end]
+    before, count = int(soft.is_soft_BT[:, :start].sum()), int(is_soft_BT.sum())
+    if not count:
+        return None
+    return SoftRows(soft.rows_MD[before : before + count], is_soft_BT.to(device), block_BT.to(device))
 
 
 def set_threads(threads: int) -> None:

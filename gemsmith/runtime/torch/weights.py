@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import torch
 from torch import nn
 
-from gemsmith.config import TextConfig
+from gemsmith.config import ModelConfig, TextConfig
 from gemsmith.errors import GemsmithError
 from gemsmith.files import MappedFile
 from gemsmith.formats.tensor import TensorView
-from gemsmith.model.init import random_text_model
+from gemsmith.model.init import random_senses, random_text_model
+from gemsmith.model.senses import Senses
 from gemsmith.model.text import TextModel
 from gemsmith.ops import buffers
 from gemsmith.runtime.probe import available_memory
 
 PREFIX = "model.language_model."
+SENSES_PREFIX = "model."
 DEVICES = ("cpu", "cuda", "mps", "xpu")
+M = TypeVar("M", bound=nn.Module)
 SMALL_MODEL_BYTES = 1 << 31  # below this a processor computes in float32: as fast there, and exact
 
 
@@ -29,12 +33,17 @@ def load_text_model(
     with torch.device("meta"):
         model = TextModel(text)
     wanted = choose_dtype(dtype, target, sum(p.numel() for p in model.parameters()), text)
-    state = {}
-    for name in model.state_dict():
-        view = tensors[PREFIX + name]
-        state[name] = buffers.from_buffer(view.buffer, view.dtype, view.shape).to(target, wanted)
-    model.load_state_dict(state, assign=True)
-    return _frozen(model)
+    return _filled(model, tensors, PREFIX, target, wanted)
+
+
+def load_senses(config: ModelConfig, tensors: Mapping[str, TensorView], beside: TextModel) -> Senses | None:
+    """The senses that go with a text model, on its device and in its dtype; None for a config that has none."""
+    if config.vision is None and config.audio is None:
+        return None
+    with torch.device("meta"):
+        senses = Senses(config)
+    weight = beside.embed_tokens.weight
+    return _filled(senses, tensors, SENSES_PREFIX, weight.device, weight.dtype)
 
 
 def make_random_text_model(
@@ -46,11 +55,22 @@ def make_random_text_model(
     return _frozen(model.to(target, choose_dtype(dtype, target, sum(p.numel() for p in model.parameters()), text)))
 
 
-def files_under(model: TextModel, tensors: Mapping[str, TensorView]) -> tuple[MappedFile, ...]:
-    """The files whose own pages the model computes with: cut or rewritten, they would take it down."""
+def make_random_senses(config: ModelConfig, beside: TextModel, seed: int = 0) -> Senses | None:
+    """Senses from a seed, on the text model's device and in its dtype; None for a config that has none."""
+    if config.vision is None and config.audio is None:
+        return None
+    weight = beside.embed_tokens.weight
+    return _frozen(random_senses(config, seed).to(weight.device, weight.dtype))
+
+
+def files_under(
+    model: TextModel, tensors: Mapping[str, TensorView], senses: Senses | None = None
+) -> tuple[MappedFile, ...]:
+    """The files whose own pages the model and its senses compute with: cut or rewritten, they would take it down."""
     files = {}
-    for name, parameter in model.state_dict().items():
-        view = tensors[PREFIX + name]
+    parts = {PREFIX: model, SENSES_PREFIX: senses} if senses else {PREFIX: model}
+    for name, parameter in ((p + name, x) for p, part in parts.items() for name, x in part.state_dict().items()):
+        view = tensors[name]
         file, pages = view.buffer.obj, buffers.from_buffer(view.buffer, view.dtype, view.shape)
         if isinstance(file, MappedFile) and parameter.data_ptr() == pages.data_ptr():
             files[id(file)] = file
@@ -90,6 +110,15 @@ def choose_dtype(dtype: str | None, device: torch.device, num_parameters: int, t
     return known[dtype]
 
 
-def _frozen(model: nn.Module) -> TextModel:
-    assert isinstance(model, TextModel)
-    return model.requires_grad_(False).eval()
+def _filled(module: M, tensors: Mapping[str, TensorView], prefix: str, device: torch.device, dtype: torch.dtype) -> M:
+    """A module made on `meta`, with the checkpoint's tensors in it."""
+    state = {}
+    for name in module.state_dict():
+        view = tensors[prefix + name]
+        state[name] = buffers.from_buffer(view.buffer, view.dtype, view.shape).to(device, dtype)
+    module.load_state_dict(state, assign=True)
+    return _frozen(module)
+
+
+def _frozen(module: M) -> M:
+    return module.requires_grad_(False).eval()
