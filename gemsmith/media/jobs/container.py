@@ -63,6 +63,8 @@ def opened(file: BinaryIO, max_pixels: int) -> Iterator[Any]:
         "protocol_whitelist": "none",
         "max_pixels": str(max_pixels),  # what a codec's own header says, which need not be what the container's says
     }
+    if beginning[8:12] == b"WAVE":
+        options["probesize"] = "32768"  # else libav looks through megabytes of plain samples for DTS among them: 25 ms
     try:
         container = av.open(_Nameless(file), mode="r", options=options, io_open=_no_other_file)
     except MemoryError:
