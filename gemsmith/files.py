@@ -34,7 +34,7 @@ def regular_file(path: Path, error: Error) -> Iterator[tuple[BinaryIO, int]]:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             raise error(f"{path} is not a regular file; name the file itself, not a folder, pipe or device")
-        with os.fdopen(os.dup(fd), "rb") as file:
+        with os.fdopen(fd, "rb", closefd=False) as file:
             yield file, status.st_size
     finally:
         os.close(fd)

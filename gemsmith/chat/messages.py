@@ -1,5 +1,6 @@
 """What callers give as a conversation, read into turns: messages, OpenAI's dictionaries, strings, or one of these.
 
+A list that holds pictures, sounds or other parts is one question: its strings are text between them.
 Accepts the shapes of OpenAI's chat messages (content as string, None or parts; `tool_calls` with arguments as JSON text
 or mapping; `role: tool` with `tool_call_id`), what peers add to them (`reasoning`, `reasoning_content`), and Google's
 older `tool_responses` on an assistant message. Everything else is an error that names the message.
@@ -9,25 +10,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from gemsmith.chat.parts import read_content
 from gemsmith.chat.turns import Turn, attach, check_call, turns_of
-from gemsmith.chat.values import Message, Text, ToolCall, ToolResult
+from gemsmith.chat.values import Media, Message, Text, ToolCall, ToolResult
 from gemsmith.errors import MessageError
 
-Given = Message | Mapping[str, Any] | str
+Given = Message | Mapping[str, Any] | str | Text | Media
 ALIASES = {"model": "assistant"}
 OPENAI_ROLES = ("system", "developer", "user", "assistant", "tool")
 
 
 def read_turns(messages: Given | Sequence[Given]) -> list[Turn]:
     """The conversation in the template's order, checked."""
-    if not isinstance(messages, (Message, Mapping, str, Iterable)):
+    if not isinstance(messages, (Message, Mapping, str, Text, Media, Iterable)):
         raise MessageError(f"messages are a list of messages or one message, not {type(messages).__name__}")
-    given = [messages] if isinstance(messages, (Message, Mapping, str)) else list(messages)
+    given: list[Any] = list(messages) if _is_list(messages) else [messages]
     if not given:
         raise MessageError("no messages: a conversation needs at least one")
+    if _is_question(given):
+        given = [Message("user", tuple(Text(part) if isinstance(part, str) else part for part in given))]
     turns: list[Turn] = []
     for index, message in enumerate(given):
         for turn in _read(message, index):
@@ -36,6 +39,16 @@ def read_turns(messages: Given | Sequence[Given]) -> list[Turn]:
             else:
                 turns.append(turn)
     return turns
+
+
+def _is_list(messages: Any) -> TypeGuard[Iterable[Given]]:
+    return not isinstance(messages, (Message, Mapping, str, Text, Media))
+
+
+def _is_question(given: Sequence[Any]) -> bool:
+    """Whether this is what stands in one message; strings alone are a message each."""
+    has_parts = any(isinstance(part, (Text, Media)) for part in given)
+    return has_parts and all(isinstance(part, (Text, Media, str)) for part in given)
 
 
 def _read(message: Given, index: int) -> Sequence[Turn]:
@@ -47,6 +60,11 @@ def _read(message: Given, index: int) -> Sequence[Turn]:
         message = message.model_dump(exclude_none=True)
     if isinstance(message, Mapping):
         return [_from_openai(message, index)]
+    if isinstance(message, (Text, Media)):
+        raise MessageError(
+            f"message {index} is a lone {type(message).__name__}; among messages, put it into one: "
+            f'Message("user", (gemsmith.{type(message).__name__}(…), gemsmith.Text("…")))'
+        )
     raise MessageError(
         f"message {index} is {type(message).__name__}; a message is a Message, an OpenAI-style dictionary or a string"
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from gemsmith.chat.values import Audio, Document, Image, Media, Message, Text, Video
 from gemsmith.cli.documents import path_of
-from gemsmith.cli.reading import attending, shown
+from gemsmith.cli.reading import attending, less, shown
 from gemsmith.errors import GemsmithError
 
 if TYPE_CHECKING:
@@ -80,18 +80,43 @@ def attached(asked: str, typed: str, look: Look) -> Attachment:
     """
     sense = asked.lstrip("-/")
     words = shown(typed) if asked == sense else f"{asked} {shown(typed)}"
+    if not typed.strip():
+        raise GemsmithError(f"{words}: that is no path; name a file")
     for package in PACKAGES[sense]:
         if find_spec(package) is None:
             raise ModuleNotFoundError(f"No module named {package!r}", name=package)
     if ADDRESS.match(typed):
         if not look.allow_urls:
-            raise GemsmithError(f"{words}: addresses are fetched only with --allow-urls; or give a file")
+            where = "in a chat begun with" if asked.startswith("/") else "with"
+            raise GemsmithError(f"{words}: addresses are fetched only {where} --allow-urls; or give a file")
         return Attachment(words, look.part(sense, typed))
     if typed[:5].lower() == "data:":
         return Attachment(words, look.part(sense, typed))
     path = path_typed(typed)
     _check_kind(path, sense, asked, words)
     return Attachment(words, look.part(sense, path.absolute()))
+
+
+def check_senses(model: str, attachments: Sequence[Attachment]) -> None:
+    """UnsupportedMediaError where the config alone tells that the model cannot take them: before gigabytes are loaded.
+
+    A name that leads nowhere is for `gemsmith.load` to refuse.
+    """
+    from gemsmith.cli.show import find
+    from gemsmith.errors import UnsupportedMediaError
+
+    if not attachments:
+        return
+    try:
+        config, _ = find(model)
+    except GemsmithError:
+        return
+    for each in attachments:
+        heard = isinstance(each.part, Audio)
+        if (config.audio if heard else config.vision) is None:
+            able = "sees but does not hear" if config.vision else "reads text alone"
+            sense, such = ("hears", "e2b, e4b or 12b") if heard else ("sees", "e2b")
+            raise UnsupportedMediaError(f"{each.words}: {model} {able}; ask a model that {sense}, such as {such}")
 
 
 def path_typed(typed: str) -> Path:
@@ -126,9 +151,15 @@ def num_tokens(model: Any, attachments: Sequence[Attachment], settings: MediaSet
     """How much of the context the attachments take; raises where the model cannot take them."""
     options = {} if settings is None else {"media": settings}
     media = [each.part for each in attachments]
-    with attending(media, words_of(attachments)):
+    with attending(media, words_of(attachments), is_first=True):
         whole = model.render([Message("user", (*media, Text("")))], **options)
-    return len(whole.ids) - len(model.render([Message("user", (Text(""),))]).ids)
+    count = len(whole.ids) - len(model.render([Message("user", (Text(""),))]).ids)
+    if count >= model.max_context:
+        names = ", ".join(each.words for each in attachments)
+        raise GemsmithError(
+            f"{names}: that is {count:,} tokens, and the model's context is {model.max_context:,}; give {less(media)}"
+        )
+    return count
 
 
 def words_of(attachments: Sequence[Attachment]) -> dict[Media, str]:

@@ -6,7 +6,6 @@ Whatever cannot end in a file is told before a model is loaded. The file appears
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,12 +41,23 @@ def check(args: argparse.Namespace, media: Sequence[Attachment]) -> None:
         raise GemsmithError(f"--draw {args.draw}: that is no file that could be replaced; choose another name")
     if not path.parent.is_dir():
         raise GemsmithError(f"--draw {args.draw}: there is no folder {path.parent}; create it first")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
+    if not is_writable(path.parent):
         raise GemsmithError(f"--draw {args.draw}: nothing can be written in {path.parent}; choose another folder")
     for attachment in media:
         source = attachment.part.source
         if isinstance(source, Path) and path.exists() and source.exists() and path.samefile(source):
             raise GemsmithError(f"--draw {args.draw}: that would replace what {attachment.words} shows; choose another")
+
+
+def is_writable(folder: Path) -> bool:
+    """Whether a file can be made there, which nothing but making one tells: permissions are not all."""
+    from tempfile import TemporaryFile
+
+    try:
+        with TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def draw(args: argparse.Namespace, media: Sequence[Attachment], message: Message) -> None:

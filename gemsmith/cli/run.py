@@ -73,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
     check(args)
 
     from gemsmith.cli import documents
+    from gemsmith.cli.attachments import check_senses
     from gemsmith.cli.chat.keeper import Keeper
     from gemsmith.cli.fetching import ensure_here
     from gemsmith.cli.output import manner, note, patience
@@ -86,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
             media = senses.attachments(args)
             drawing.check(args, media)
             prompt = sys.stdin.read().removesuffix("\n") if args.prompt == "-" else args.prompt
+            check_senses(args.model, media)
             ensure_here(args.model)
             with patience(f"loading {args.model}"):
                 model = load(args.model, **options.loading(args))

@@ -52,7 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--pages", type=_pages, metavar="LIST", help="pages of --pdf, from 1: 1-3,7 (all)")
     group.add_argument("--frames", type=_count, metavar="N", help="frames of --video, evenly spread")
-    group.add_argument("--fps", type=_rate, metavar="X", help="frames of --video a second (1, up to 60 in all)")
+    group.add_argument(
+        "--fps", type=_rate, metavar="X", help="frames of --video a second (unless said, 1, and 60 at most)"
+    )
     group.add_argument(
         "--cut-audio", action="store_true", help="cut sound of more than 30 s at quiet places, instead of refusing it"
     )
@@ -72,6 +74,10 @@ def _given(flag: str) -> Callable[[str], tuple[str, str]]:
 def _pages(text: str) -> str:
     if not PAGES.fullmatch(text):
         raise argparse.ArgumentTypeError(f"pages are numbers and ranges from 1, as in 1-3,7, found {text[:60]!r}")
+    for each in text.split(","):
+        first, dash, last = each.partition("-")
+        if not 0 < int(first) <= (int(last) if dash and last.strip() else int(first)):
+            raise argparse.ArgumentTypeError(f"pages are counted from 1, the smaller first, found {text[:60]!r}")
     return text
 
 

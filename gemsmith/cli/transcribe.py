@@ -10,6 +10,7 @@ from gemsmith.cli.settings.table import BY_KEY
 
 if TYPE_CHECKING:
     from gemsmith.cli.attachments import Attachment
+    from gemsmith.media.settings import MediaSettings
 
 HEARING = ("e2b", "e4b", "12b")  # the released sizes that hear, the smallest first
 EPILOG = """\
@@ -53,21 +54,25 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Hear the file, and print what is said."""
-    from gemsmith.cli.attachments import Look, attached
+    from gemsmith.cli.attachments import Look, attached, check_senses
     from gemsmith.cli.fetching import ensure_here
     from gemsmith.cli.output import manner, patience
     from gemsmith.engine import load
     from gemsmith.engine.transcribe import prompt_for
+    from gemsmith.media.settings import MediaSettings
 
     with manner(spoken=args.plain):
         look = Look(cut=True, allow_urls=args.allow_urls)
         attachment = attached("audio", args.file, look)
-        prompt_for(args.language, args.to)  # a name of a language that is none is told before anything is loaded
+        question = prompt_for(
+            args.language, args.to
+        )  # a name of a language that is none is told before anything is loaded
         name = chosen(args)
+        check_senses(name, [attachment])
         ensure_here(name)
         with patience(f"loading {name}"):
             model = load(name, **options.loading(args))
-        return hear(args, model, attachment, look.settings)
+        return hear(args, model, attachment, question, look.settings or MediaSettings())
 
 
 def chosen(args: argparse.Namespace) -> str:
@@ -87,20 +92,23 @@ def chosen(args: argparse.Namespace) -> str:
     )
 
 
-def hear(args: argparse.Namespace, model: Any, attachment: Attachment, settings: Any) -> int:
+def hear(args: argparse.Namespace, model: Any, attachment: Attachment, question: str, settings: MediaSettings) -> int:
     """Print the segments as they are heard; 1 where one was cut off."""
     from gemsmith.cli import hearing
     from gemsmith.cli.chat.toolbar import counted
     from gemsmith.cli.output import note
+    from gemsmith.engine.transcribe import Segment
 
     pieces = hearing.pieces(model, attachment, settings)
-    asked = {"language": args.language, "to": args.to, **options.sampling(args)}
+    asked = {"to": args.to, "media": settings, **options.sampling(args)}
     shown = hearing.Lines(args.to) if args.json else hearing.Words(args.to)
     progress = hearing.Progress(pieces, is_beside_words=not args.json)
     try:
-        for piece in pieces:
-            progress.begin(piece)
-            shown.show(piece, hearing.segment(model, piece, asked, shown.push))
+        progress.reach(0.0)
+        for each in hearing.heard(model, pieces, question, asked):
+            shown.show(each)
+            if isinstance(each, Segment):
+                progress.reach(each.end)
     finally:
         progress.end()
         shown.end()

@@ -8,8 +8,9 @@ with the sound before the words; without a `language`, "its original language" s
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gemsmith.chat.values import Audio, Event, FinishReason, Message, Text, Usage
@@ -49,6 +50,27 @@ def prompt_for(language: str | None, to: str | None) -> str:
     )
 
 
+@dataclass(frozen=True)
+class Cut:
+    """A part of a sound that is heard at once: when it begins and ends, in seconds of the whole."""
+
+    start: float
+    end: float
+    sound: Waveform = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What was said in one cut, and its translation where one was asked for."""
+
+    start: float
+    end: float
+    text: str
+    translation: str | None
+    finish_reason: FinishReason | None
+    usage: Usage
+
+
 def stream_transcript(
     model: Model,
     source: Any,
@@ -60,19 +82,35 @@ def stream_transcript(
 ) -> Generator[Event]:
     """Events `text` as words are heard, then `done` with the whole message. What is wrong raises now."""
     question = prompt_for(language, to)
-    check_senses([Audio(source, "cut")], model.name, model.config, model.tokenizer)
-    sounds = _cuts(source, media)
-    first = _ask(model, sounds[0], question, media, sampling)  # a bad option, or no room, is told here
-    return _events(model, sounds, first, question, to, media, sampling)
+    return _events(segments(model, cuts(model, source, media), question, to=to, media=media, **sampling))
 
 
-def _cuts(source: Any, media: MediaSettings) -> Sequence[Waveform]:
-    from gemsmith.media.cut import cut
+def _events(heard: Generator[Event | Segment]) -> Generator[Event]:
+    with closing(heard):
+        for each in heard:
+            if isinstance(each, Event):
+                yield each
+
+
+def cuts(model: Model, source: Any, media: MediaSettings) -> tuple[Cut, ...]:
+    """The sound, cut at quiet places. A model that does not hear refuses before anything is opened."""
+    part = Audio(source, "cut")
+    check_senses([part], model.name, model.config, model.tokenizer)
+    from gemsmith.media.cut import cut, starts
     from gemsmith.media.sound import sound
 
-    with blaming("sound 1", Audio(source, "cut")):
-        whole = sound(source, settings=media)
-        return cut(whole, MOST_SECONDS)
+    with blaming("sound 1", part):
+        sounds = cut(sound(source, settings=media), MOST_SECONDS)
+    begins = starts(sounds)
+    return tuple(Cut(start, start + each.seconds, each) for start, each in zip(begins, sounds, strict=True))
+
+
+def segments(
+    model: Model, cuts: Sequence[Cut], question: str, *, to: str | None, media: MediaSettings, **sampling: Any
+) -> Generator[Event | Segment]:
+    """The events of the whole, and a `Segment` behind the last word of each cut. What is wrong raises now."""
+    first = _ask(model, cuts[0].sound, question, media, sampling)  # a bad option, or no room, is told here
+    return _heard(model, cuts, first, question, to, media, sampling)
 
 
 def _ask(
@@ -82,34 +120,53 @@ def _ask(
     return model.stream(message, media=media, **{**GREEDY, **sampling})
 
 
-def _events(
+def _heard(
     model: Model,
-    sounds: Sequence[Waveform],
+    cuts: Sequence[Cut],
     first: Generator[Event],
     question: str,
     to: str | None,
     media: MediaSettings,
     sampling: Mapping[str, Any],
-) -> Generator[Event]:
-    stitched, replies = Stitched(to), []
-    for number, sound in enumerate(sounds):
+) -> Generator[Event | Segment]:
+    stitched, found = Stitched(to), []
+    for number, cut in enumerate(cuts):
         stitched.begin()
-        with closing(_ask(model, sound, question, media, sampling) if number else first) as reply:
+        with closing(_ask(model, cut.sound, question, media, sampling) if number else first) as reply:
             for event in reply:
                 if event.message is not None:
-                    replies.append(event.message)
+                    found.append(_segment(cut, event.message, to))
                 elif event.kind in ("text", "error") and (text := stitched.push(event.text)):
                     yield Event("text", text=text)
+        yield found[-1]
     for text in stitched.finish():
         yield Event("text", text=text)
-    reason: FinishReason = "length" if any(reply.finish_reason == "length" for reply in replies) else "stop"
-    yield Event("done", message=Message("assistant", (Text(stitched.text),), _total(replies), reason))
+    reason: FinishReason = "length" if any(each.finish_reason == "length" for each in found) else "stop"
+    usage = total(each.usage for each in found)
+    yield Event("done", message=Message("assistant", (Text(stitched.text),), usage, reason))
 
 
-def _total(replies: Sequence[Message]) -> Usage:
-    """What all cuts cost together."""
-    usages = [reply.usage for reply in replies if reply.usage is not None]
-    return Usage(**{name: sum(getattr(usage, name) for usage in usages) for name in Usage.__dataclass_fields__})
+def _segment(cut: Cut, reply: Message, to: str | None) -> Segment:
+    text, translation = reply.text.strip(), None
+    if to is not None:
+        text, _, rest = text.partition("\n")
+        translation = rest.strip().removeprefix(f"{to}:").strip()
+    assert reply.usage is not None, "an answer that has ended counts its tokens"
+    return Segment(cut.start, cut.end, text.strip(), translation, reply.finish_reason, reply.usage)
+
+
+def total(usages: Iterable[Usage]) -> Usage:
+    """What several answers cost together."""
+    counted = list(usages)
+    return Usage(**{name: sum(getattr(each, name) for each in counted) for name in Usage.__dataclass_fields__})
+
+
+def joined(texts: Iterable[str]) -> str:
+    """Several texts as one."""
+    whole = ""
+    for text in filter(None, map(str.strip, texts)):
+        whole += joint(whole, text) + text
+    return whole
 
 
 class Stitched:
@@ -148,10 +205,7 @@ class Stitched:
     def finish(self) -> Iterator[str]:
         """The translations, if any were made."""
         self._end_translation()
-        whole = ""
-        for each in self._translations:
-            whole += joint(whole, each) + each
-        if whole:
+        if whole := joined(self._translations):
             shown = f"\n{self._to}: {whole}" if self.text else f"{self._to}: {whole}"
             self.text += shown
             yield shown

@@ -7,15 +7,16 @@ come at uneven times are asked by time instead, unless a count is asked for: a s
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from gemsmith.errors import MediaError, RequestError
+from gemsmith.media.told import told
 
 DEFAULT_FPS = 1.0
+MOST_FPS = 1e308  # every number of frames a second that is one
 MOST_BY_DEFAULT = 60  # frames, as many seconds of clip as the model was trained for
 
 
@@ -30,10 +31,10 @@ class Wish:
     def __post_init__(self) -> None:
         if self.frames is not None and self.fps is not None:
             raise RequestError("frames of a clip are asked for by frames or by fps, and both were given; leave one out")
-        if self.frames is not None and (type(self.frames) is not int or self.frames < 1):
-            raise RequestError(f"frames is a count from 1, and {self.frames!r} was asked")
-        if self.fps is not None and not (type(self.fps) in (int, float) and 0 < self.fps < math.inf):
-            raise RequestError(f"fps is a number of frames a second above 0, and {self.fps!r} was asked")
+        if self.frames is not None and (type(self.frames) is not int or not 1 <= self.frames < 1 << 62):
+            raise RequestError(f"frames is a count from 1, and {told(self.frames)} was asked")
+        if self.fps is not None and not (type(self.fps) in (int, float) and 0 < self.fps <= MOST_FPS):
+            raise RequestError(f"fps is a number of frames a second above 0, and {told(self.fps)} was asked")
 
     @property
     def is_default(self) -> bool:

@@ -6,6 +6,7 @@ Pillow. The released processor applies torchvision's kernel by the same rule, an
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +16,10 @@ from gemsmith.errors import MediaError
 from gemsmith.media import worker
 from gemsmith.media.choice import MOST_BY_DEFAULT, Wish, evenly, remark
 from gemsmith.media.prepared import Frames, Waveform
-from gemsmith.media.resize import check_budget, resized
+from gemsmith.media.resize import check_budget, fitted_size, resized
 from gemsmith.media.settings import MediaSettings
+from gemsmith.media.sound import heard
 from gemsmith.media.source import open_source
-from gemsmith.media.worker.texts import failed
 
 ARRAY_FPS = 24.0  # frames a second of an array whose rate nobody said, as in transformers
 
@@ -64,19 +65,33 @@ def clip(
     }
     with open_source(source, settings, limit=settings.max_clip_bytes) as (file, _):
         values, arrays = worker.run("clip", file, options, settings)
-    rgb = worker.expected(arrays[0], "uint8", None, None, None, 3)
-    seconds, size, total, duration = _checked(values, len(rgb))
-    heard = Waveform(worker.expected(arrays[1], "float32", None)) if len(arrays) > 1 else None
-    return Clip(Frames(rgb, seconds, size), heard, remark(wish, len(rgb), total, duration))
+    return _checked(values, arrays, wish, tokens, settings, sound)
 
 
-def _checked(values: dict[str, Any], count: int) -> tuple[tuple[float, ...], tuple[int, int], int, float]:
-    """What the decoding process says of the frames, if it can be so."""
-    match values:
-        case {"seconds": list(seconds), "size": [int(w), int(h)], "total": int(total), "duration": float(duration)}:
-            if len(seconds) == count and all(type(each) is float and each >= 0 for each in seconds) and total > 0:
-                return tuple(seconds), (w, h), total, duration
-    raise failed("nonsense")
+def _checked(
+    values: dict[str, Any], arrays: list[np.ndarray], wish: Wish, tokens: int, settings: MediaSettings, sound: bool
+) -> Clip:
+    """What the decoding process says of the clip, if it can be so, since it is not trusted."""
+    match values, arrays:
+        case {"seconds": list(seconds), "size": size, "total": int(total), "duration": float(duration)}, [rgb, *rest]:
+            size = worker.expected_size(size, settings)
+            width, height = fitted_size(*size, tokens)
+            rgb = worker.expected(rgb, "uint8", len(seconds), height, width, 3)
+            if (
+                0 < len(seconds) <= min(total, wish.frames or settings.max_frames, settings.max_frames)
+                and _ascend(seconds)
+                and 0 <= duration < math.inf
+                and len(rest) <= bool(sound)
+            ):
+                waveform = heard(rest[0], settings) if rest else None
+                frames = Frames(rgb, tuple(seconds), size)
+                return Clip(frames, waveform, remark(wish, len(seconds), total, duration))
+    raise worker.failed("nonsense")
+
+
+def _ascend(seconds: list[Any]) -> bool:
+    """Whether these are times from 0, none before the one that it follows."""
+    return all(type(each) is float and 0 <= each < math.inf for each in seconds) and seconds == sorted(seconds)
 
 
 def _of_array(array: np.ndarray, frames: int | None, fps: float | None, tokens: int, settings: MediaSettings) -> Clip:

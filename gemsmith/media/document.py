@@ -7,15 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from gemsmith.errors import RequestError
+from gemsmith.errors import MediaError, RequestError
 from gemsmith.media import worker
 from gemsmith.media.prepared import Pixels
 from gemsmith.media.resize import check_budget, fitted_size
 from gemsmith.media.settings import MediaSettings
 from gemsmith.media.source import open_source
+from gemsmith.media.told import told
 
 Ranges = list[tuple[int, int | None]]
 
+LAST = 999_999_999  # a page's number has at most so many digits
 _RANGE = re.compile(r"\s*(\d{1,9})\s*(?:(-)\s*(\d{1,9})?\s*)?")
 
 
@@ -33,8 +35,15 @@ def pages(
     for its budget, rotated as the document says, so that what is found in it can be marked there.
     """
     check_budget(tokens)
+    asked = None if pages is None else ranges(pages)
+    if asked and len(asked) > settings.max_pages:
+        raise MediaError(
+            "media_too_large",
+            f"{len(asked)} pages or more were asked for, and at most {settings.max_pages} are read at once; name fewer,"
+            " or allow more with max_pages",
+        )
     options = {
-        "ranges": None if pages is None else ranges(pages),
+        "ranges": asked,
         "tokens": tokens,
         "max_pages": settings.max_pages,
         "max_pixels": settings.max_pixels,
@@ -42,18 +51,17 @@ def pages(
     with open_source(source, settings) as (file, _):
         values, arrays = worker.run("document", file, options, settings)
     sizes = values.get("sizes")
-    if not isinstance(sizes, list) or len(sizes) != len(arrays):
+    if not isinstance(sizes, list) or len(sizes) != len(arrays) or not 0 < len(sizes) <= settings.max_pages:
         raise worker.failed("nonsense")
-    return tuple(_page(rgb, size, tokens) for rgb, size in zip(arrays, sizes, strict=True))
+    return tuple(
+        _page(rgb, worker.expected_size(size, settings), tokens) for rgb, size in zip(arrays, sizes, strict=True)
+    )
 
 
-def _page(rgb: np.ndarray, size: object, tokens: int) -> Pixels:
+def _page(rgb: np.ndarray, size: tuple[int, int], tokens: int) -> Pixels:
     """One page as the child gave it, checked, since it is not trusted."""
-    match size:
-        case [int(width), int(height)] if width > 0 and height > 0:
-            fitted_width, fitted_height = fitted_size(width, height, tokens)
-            return Pixels(worker.expected(rgb, "uint8", fitted_height, fitted_width, 3), (width, height))
-    raise worker.failed("nonsense")
+    fitted_width, fitted_height = fitted_size(*size, tokens)
+    return Pixels(worker.expected(rgb, "uint8", fitted_height, fitted_width, 3), size)
 
 
 def ranges(pages: str | tuple[int, ...]) -> Ranges:
@@ -65,7 +73,7 @@ def ranges(pages: str | tuple[int, ...]) -> Ranges:
         found = [(number, number) for number in pages]
     else:
         raise _unclear(pages)
-    if not found or any(first < 1 or (last is not None and last < first) for first, last in found):
+    if not found or any(not 1 <= first <= LAST or (last is not None and last < first) for first, last in found):
         raise _unclear(pages)
     return found
 
@@ -80,5 +88,5 @@ def _range(part: str, pages: str) -> tuple[int, int | None]:
 
 def _unclear(pages: object) -> RequestError:
     return RequestError(
-        f"pages are numbers from 1 with the smaller first, as in '1-3,7' or (1, 2, 3, 7), not {pages!r:.80}"
+        f"pages are numbers from 1 with the smaller first, as in '1-3,7' or (1, 2, 3, 7), not {told(pages)}"
     )

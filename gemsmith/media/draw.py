@@ -17,7 +17,7 @@ import numpy as np
 from gemsmith.errors import RequestError
 from gemsmith.media import worker
 from gemsmith.media.marks import Box, Point
-from gemsmith.media.picture import copied_file, image_of_array
+from gemsmith.media.picture import copied_file, image_of_array, upright_image
 from gemsmith.media.resize import check_pixels
 from gemsmith.media.settings import MediaSettings
 from gemsmith.media.source import open_source, unnamed_file
@@ -55,17 +55,16 @@ def _drawn(
     """The size of the picture, and the PNG file."""
     with _opened(source, settings) as (file, frame):
         options = {
-            "boxes": [(box.label, box.left, box.top, box.right, box.bottom) for box in boxes],
-            "points": [(point.label, point.x, point.y) for point in points],
+            "boxes": [(box.label, *map(float, (box.left, box.top, box.right, box.bottom))) for box in boxes],
+            "points": [(point.label, float(point.x), float(point.y)) for point in points],
             "max_pixels": settings.max_pixels,
             "frame": frame,
         }
         values, arrays = worker.run("draw", file, options, settings)
-    match values, arrays:
-        case {"size": [int(width), int(height)]}, [np.ndarray() as drawing]:
-            data = worker.expected(drawing, "uint8", None).tobytes()
-            if data.startswith(SIGNATURE):
-                return (width, height), data
+    if len(arrays) == 1:
+        data = worker.expected(arrays[0], "uint8", None).tobytes()
+        if data.startswith(SIGNATURE):
+            return worker.expected_size(values.get("size"), settings), data
     raise worker.failed("nonsense")
 
 
@@ -78,14 +77,14 @@ def _opened(source: Any, settings: MediaSettings) -> Iterator[tuple[BinaryIO, in
         with open_source(source, settings) as (file, _):
             yield file, 0
         return
-    from gemsmith.media.rgb import is_undecoded, upright_rgb
+    from gemsmith.media.rgb import is_undecoded
 
     check_pixels(source.width, source.height, settings.max_pixels)
     with unnamed_file() as file:
         if is_undecoded(source) and copied_file(source, file, settings):
             yield file, source.tell()
         else:
-            upright_rgb(source).save(file, "PNG", compress_level=0)
+            upright_image(source).save(file, "PNG", compress_level=0)
             file.flush()
             yield file, 0
 

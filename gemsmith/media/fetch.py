@@ -61,6 +61,7 @@ def fetch(url: str, file: BinaryIO, *, limit: int, timeout_s: float, loopback: b
     for _ in range(MOST_REDIRECTS + 1):
         try:
             found = _asked(_target(url, loopback), file, clock, limit)
+            url = url if isinstance(found, int) else urljoin(url, found)
         except TimeoutError as error:
             raise MediaError("media_not_found", TOO_SLOW.format(timeout_s)) from error
         except IncompleteRead as error:
@@ -69,7 +70,6 @@ def fetch(url: str, file: BinaryIO, *, limit: int, timeout_s: float, loopback: b
             raise MediaError("media_not_found", UNREACHABLE) from error
         if isinstance(found, int):
             return found
-        url = urljoin(url, found)
     raise MediaError("media_refused", TOO_MANY)
 
 

@@ -20,7 +20,7 @@ from gemsmith.media.prepared import SAMPLE_RATE
 
 FRAME = 2 * MEL_HOP
 FFT = 512  # a frame, filled up with zeros to the next power of two
-FLOOR = np.float32(1e-3)  # what silence becomes before the logarithm
+FLOOR = 1e-3  # what silence becomes before the logarithm
 MULTIPLE = 128  # the released front end fills a sound up to so many samples, which can add a frame that is not valid
 BLOCK = 256  # frames worked on at a time: their spectra stay in the processor's cache
 
@@ -42,11 +42,10 @@ def log_mel(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _log_mel_of(frames_TL: np.ndarray) -> np.ndarray:
-    # In float32 throughout: the transform's rounding shows between the harmonics of a loud tone, and so must be the
-    # same as upstream's, which numpy >= 2 makes it.
+    # The transform in float32: its rounding shows between the harmonics of a loud tone, and so must be the same as
+    # upstream's, which numpy >= 2 makes it. What follows is in float64, as there: the tower's layers amplify rounding.
     spectrum_TK = np.fft.rfft(frames_TL * _window(), n=FFT)
-    magnitude_TK = np.sqrt(spectrum_TK.real**2 + spectrum_TK.imag**2)
-    return np.log(magnitude_TK @ _filters() + FLOOR)
+    return np.log(np.abs(spectrum_TK) @ _filters() + FLOOR)
 
 
 @cache
@@ -57,10 +56,10 @@ def _window() -> np.ndarray:
 
 @cache
 def _filters() -> np.ndarray:
-    """[K, F]: bin j rises from edge j to edge j + 1 and falls to edge j + 2."""
+    """[K, F], float64: bin j rises from edge j to edge j + 1 and falls to edge j + 2."""
     top = 2595 * np.log10(1 + SAMPLE_RATE / 2 / 700)
     edges = 700 * (10 ** (np.linspace(0, top, NUM_MEL_BINS + 2) / 2595) - 1)
     hertz_K1 = np.linspace(0, SAMPLE_RATE / 2, FFT // 2 + 1)[:, None]
     rising_KF = (hertz_K1 - edges[:-2]) / np.diff(edges)[:-1]
     falling_KF = (edges[2:] - hertz_K1) / np.diff(edges)[1:]
-    return np.maximum(0, np.minimum(rising_KF, falling_KF)).astype(np.float32)
+    return np.maximum(0, np.minimum(rising_KF, falling_KF))

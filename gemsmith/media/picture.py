@@ -17,7 +17,6 @@ from gemsmith.media.prepared import Pixels
 from gemsmith.media.resize import check_budget, check_pixels, fitted_size, resized
 from gemsmith.media.settings import MediaSettings
 from gemsmith.media.source import check_size, open_source, unnamed_file
-from gemsmith.media.worker.texts import failed
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -45,28 +44,35 @@ def _decoded(file: BinaryIO, tokens: int, settings: MediaSettings, frame: int = 
     """What the child makes of a file, checked, since it is not trusted."""
     options = {"tokens": tokens, "max_pixels": settings.max_pixels, "frame": frame}
     values, arrays = worker.run("picture", file, options, settings)
-    match values:
-        case {"size": [int(width), int(height)]}:
-            pass
-        case _:
-            raise failed("nonsense")
-    fitted_width, fitted_height = fitted_size(width, height, tokens)
-    return Pixels(worker.expected(arrays[0], "uint8", fitted_height, fitted_width, 3), (width, height))
+    if len(arrays) != 1:
+        raise worker.failed("nonsense")
+    size = worker.expected_size(values.get("size"), settings)
+    fitted_width, fitted_height = fitted_size(*size, tokens)
+    return Pixels(worker.expected(arrays[0], "uint8", fitted_height, fitted_width, 3), size)
 
 
 def _of_image(image: Image, tokens: int, settings: MediaSettings) -> Pixels:
-    from gemsmith.media.rgb import is_undecoded, upright_rgb
+    from gemsmith.media.rgb import is_undecoded
 
     check_pixels(*image.size, settings.max_pixels)
     if is_undecoded(image):
         with unnamed_file() as file:
             if copied_file(image, file, settings):
                 return _decoded(file, tokens, settings, frame=image.tell())
-    try:
-        upright = upright_rgb(image)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise MediaError("media_damaged", "the PIL image cannot be decoded or converted to RGB") from error
+    upright = upright_image(image)
     return Pixels(resized(upright, tokens), upright.size)
+
+
+def upright_image(image: Image) -> Image:
+    """A PIL image upright and RGB; MediaError where it is closed, damaged, or of a kind that Pillow cannot convert."""
+    from gemsmith.media.rgb import upright_rgb
+
+    try:
+        return upright_rgb(image)
+    except (MediaError, MemoryError):
+        raise
+    except Exception as error:  # decoders raise whatever they like
+        raise MediaError("media_damaged", "the PIL image cannot be decoded or converted to RGB") from error
 
 
 def copied_file(image: Any, file: BinaryIO, settings: MediaSettings) -> bool:
@@ -99,7 +105,15 @@ def image_of_array(array: np.ndarray, settings: MediaSettings) -> Image:
         low, high = float(pixels.min()), float(pixels.max())
         if not 0 <= low <= high <= 1:  # false for NaN too
             raise MediaError("media_format", f"the array has fractions from {low:g} to {high:g}; {SHAPES}")
-        pixels = np.rint(pixels * 255).astype(np.uint8)
+        pixels = _of_fractions(pixels)
     if pixels.dtype != np.uint8:
         raise MediaError("media_format", f"an array of {array.dtype} is no picture; {SHAPES}")
     return Image.fromarray(np.ascontiguousarray(pixels))
+
+
+def _of_fractions(pixels: np.ndarray) -> np.ndarray:
+    """uint8 of fractions, row by row: at no time are there two large copies."""
+    whole = np.empty(pixels.shape, np.uint8)
+    for row, fractions in zip(whole, pixels, strict=True):
+        row[...] = np.rint(fractions * 255)
+    return whole

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gemsmith.errors import MediaError, RequestError
+from gemsmith.media.told import told
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -24,8 +25,7 @@ SIDE = 48  # pixels along each side of the square that becomes one soft token: 3
 def fitted_size(width: int, height: int, tokens: int) -> tuple[int, int]:
     """(width, height) of a picture once it is resized to its budget of soft tokens."""
     check_budget(tokens)
-    if width < 1 or height < 1:
-        raise MediaError("media_damaged", f"a picture of {width} x {height} pixels holds nothing to see")
+    _check_sides(width, height)
     factor = math.sqrt(tokens * SIDE**2 / (height * width))
     fitted_height = math.floor(factor * height / SIDE) * SIDE
     fitted_width = math.floor(factor * width / SIDE) * SIDE
@@ -39,9 +39,11 @@ def fitted_size(width: int, height: int, tokens: int) -> tuple[int, int]:
 
 def check_budget(tokens: int) -> None:
     """Refuse a budget that the model was not trained for."""
-    if tokens not in BUDGETS or isinstance(tokens, bool):
+    if type(tokens) is not int or tokens not in BUDGETS:
         *firsts, last = BUDGETS
-        raise RequestError(f"a picture takes {', '.join(map(str, firsts))} or {last} tokens, and {tokens!r} was asked")
+        raise RequestError(
+            f"a picture takes {', '.join(map(str, firsts))} or {last} tokens, and {told(tokens)} was asked"
+        )
 
 
 def resized(picture: Image | np.ndarray, tokens: int) -> np.ndarray:
@@ -56,9 +58,15 @@ def resized(picture: Image | np.ndarray, tokens: int) -> np.ndarray:
 
 
 def check_pixels(width: int, height: int, most: int) -> None:
-    """Refuse a picture with more pixels than are decoded; asked of its header, before any of them is."""
+    """Refuse a picture with more pixels than are decoded, or none; asked of its header, before any of them is."""
+    _check_sides(width, height)
     if width * height > most:
         raise MediaError(
             "media_too_large",
             f"a picture of {width} x {height} pixels is more than the {most} that are read; save it smaller",
         )
+
+
+def _check_sides(width: int, height: int) -> None:
+    if width < 1 or height < 1:
+        raise MediaError("media_damaged", f"a picture of {width} x {height} pixels holds nothing to see")

@@ -21,6 +21,8 @@ NO_FILE = "there is no regular file to read under the path that was given; check
 URLS_OFF = "addresses are not fetched here; give the file itself, or allow it with MediaSettings(allow_urls=True)"
 NO_SCHEME = "only http:// and https:// addresses, data: URLs and plain paths are read; give the file itself"
 BAD_BASE64 = "the data: URL is not valid base64; encode the file's bytes with the standard alphabet"
+BAD_TEXT = "the data: URL holds half a character, which stands for no byte; escape bytes as %00, or use base64"
+NO_ROOM = "the system gives this program no further open file, or no memory for one; close some, or raise its limits"
 BAD_DATA_URL = "the data: URL has no comma, so it holds no data; write data:image/png;base64,..."
 
 SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
@@ -55,7 +57,7 @@ def _opened(source: Any, settings: MediaSettings, limit: int) -> Iterator[tuple[
             yield file, _fetched(source, file, settings, limit)
         return
     elif isinstance(source, (str, os.PathLike)):
-        with regular_file(Path(source), lambda _: MediaError("media_not_found", NO_FILE)) as found:
+        with regular_file(_path(source), lambda _: MediaError("media_not_found", NO_FILE)) as found:
             yield found
         return
     else:
@@ -67,6 +69,13 @@ def _opened(source: Any, settings: MediaSettings, limit: int) -> Iterator[tuple[
         file.flush()
         file.seek(0)
         yield file, data.nbytes
+
+
+def _path(source: str | os.PathLike[Any]) -> Path:
+    try:
+        return Path(os.fsdecode(source))
+    except TypeError as error:  # what says it is a path, and names none
+        raise MediaError("media_not_found", NO_FILE) from error
 
 
 def _contiguous(data: memoryview) -> memoryview:
@@ -90,17 +99,31 @@ def _fetched(url: str, file: BinaryIO, settings: MediaSettings, limit: int) -> i
 @contextmanager
 def unnamed_file() -> Iterator[BinaryIO]:
     """A new file for reading and writing that has no name on any disk, gone when it is closed."""
-    if hasattr(os, "memfd_create"):
-        with os.fdopen(os.memfd_create("media"), "w+b") as file:
-            yield file
-    else:
-        import tempfile
+    try:
+        opened = _unnamed_file()
+    except OSError as error:
+        raise MediaError("media_decode_failed", NO_ROOM) from error
+    with opened as file:
+        yield file
 
-        with tempfile.TemporaryFile() as file:
-            yield file
+
+def _unnamed_file() -> BinaryIO:
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("media"), "w+b")
+    import tempfile
+
+    return tempfile.TemporaryFile()  # type: ignore[return-value,unused-ignore]  # typed as a wrapper, for Windows
 
 
 def _data_url(url: str, limit: int) -> bytes:
+    """The bytes in a data: URL."""
+    try:
+        return _unpacked(url, limit)
+    except UnicodeEncodeError as error:
+        raise MediaError("media_format", BAD_TEXT) from error
+
+
+def _unpacked(url: str, limit: int) -> bytes:
     """The bytes in a data: URL (RFC 2397). What it says of its type is not believed, so it is not read."""
     head, comma, data = url.partition(",")
     if not comma:

@@ -105,6 +105,16 @@ def test_our_own_values_are_checked_as_well() -> None:
             read_turns(["hi", *messages])
 
 
+def test_a_list_of_parts_and_strings_is_one_question() -> None:
+    picture, sound = Image("a.png"), Audio("b.wav")
+    (turn,) = read_turns([picture, "and", sound, Text("alike?")])
+    assert turn.content == (picture, Text("and"), sound, Text("alike?"))
+    assert read_turns(picture) == read_turns([picture])
+    assert [each.content for each in read_turns(["one", "two"])] == ["one", "two"]  # strings alone are a message each
+    with pytest.raises(MessageError, match=r"message 1 is a lone Image; among messages, put it into one"):
+        read_turns([Message("user", (Text("hi"),)), picture])
+
+
 def test_documents_go_where_pictures_go() -> None:
     parts = (Text("a"), Document("a.pdf"), Text("b"))
     (user,) = read_turns(Message("user", parts))

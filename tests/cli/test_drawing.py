@@ -37,7 +37,9 @@ def test_boxes_and_points_are_drawn_into_the_last_picture(gemsmith_, model, here
         (300, 200),
         (300, 200),
     )
-    ended = gemsmith_("run", "pebble", "where?", "--image", "one.png", "--image", "two.png", "--draw", "out.png")
+    ended = gemsmith_(
+        "run", "tiny-random-e2b", "where?", "--image", "one.png", "--image", "two.png", "--draw", "out.png"
+    )
     assert ended.code == 0
     assert ended.err.splitlines() == [
         "(left out of the drawing: box_2d is no list of 4 numbers)",
@@ -55,7 +57,7 @@ def test_boxes_and_points_are_drawn_into_the_last_picture(gemsmith_, model, here
 def test_an_answer_without_boxes_writes_nothing_and_says_so(gemsmith_, model, here):
     (here / "out.png").write_bytes(b"before")
     answers(model, "There is no cup.", (300, 200))
-    ended = gemsmith_("run", "pebble", "where?", "--image", "one.png", "--draw", "out.png")
+    ended = gemsmith_("run", "tiny-random-e2b", "where?", "--image", "one.png", "--draw", "out.png")
     assert ended.code == 0
     assert ended.err == "(the answer marks nothing in the picture, so out.png was not written)\n"
     assert (here / "out.png").read_bytes() == b"before"
@@ -65,7 +67,7 @@ def test_a_drawing_that_fails_leaves_what_was_there(gemsmith_, model, here):
     (here / "out.png").write_bytes(b"before")
     answers(model, '{"box_2d": [0, 0, 500, 500]}', (300, 200))
     (here / "one.png").write_bytes((here / "one.png").read_bytes()[:60])  # damaged since it was looked at
-    ended = gemsmith_("run", "pebble", "where?", "--image", "one.png", "--draw", "out.png")
+    ended = gemsmith_("run", "tiny-random-e2b", "where?", "--image", "one.png", "--draw", "out.png")
     assert ended.code == 1 and ended.err.startswith("gemsmith: error: --image one.png: ")
     assert (here / "out.png").read_bytes() == b"before"
     assert sorted(path.name for path in here.iterdir()) == ["one.png", "out.png", "two.png"]

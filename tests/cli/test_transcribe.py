@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 
@@ -12,6 +11,7 @@ import gemsmith.engine
 from gemsmith.chat.values import Event, Message, Text, Usage
 from gemsmith.cli import hearing
 from gemsmith.config import preset
+from gemsmith.engine.transcribe import prompt_for
 from gemsmith.hub.names import DEFAULT_TOKENIZER
 from gemsmith.tokenizer import load_tokenizer
 
@@ -30,16 +30,16 @@ class Ears:
     config = preset("tiny-random-e2b")
     tokenizer = load_tokenizer(DEFAULT_TOKENIZER)
     finish: str = "stop"
-    heard: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
+    heard: list[tuple[float, str]] = field(default_factory=list)
 
-    def stream_transcript(self, samples, **asked):
-        self.heard.append((len(samples) / 16000, asked))
+    def stream(self, message, *, media, **sampling):
+        sound, question = message.parts
+        asked = question.text
+        self.heard.append((len(sound.source) / 16000, asked))
         words = f"word {len(self.heard)}."
-        for piece in words.split(" "):
+        told = f"{words}\nEnglish: {words.upper()}" if "translate it into English" in asked else words
+        for piece in told.split(" "):
             yield Event("text", f"{piece} ")
-        told = f"{words}\n{asked['to']}: {words.upper()}" if asked.get("to") else words
-        if asked.get("to"):
-            yield Event("text", told[len(words) :])
         yield Event("done", message=Message("assistant", (Text(told),), Usage(100, 3, audio_tokens=90), self.finish))
 
 
@@ -62,7 +62,7 @@ def sounds(tmp_path_factory):
 def test_words_are_printed_as_they_are_heard(gemsmith_, ears, sounds):
     ended = gemsmith_("transcribe", f"{sounds}/short.wav", "--model", "ears")
     assert (ended.code, ended.out, ended.err) == (0, "word 1.\n", "")
-    assert ears.heard == [(2.0, {"language": None, "to": None})]
+    assert ears.heard == [(2.0, prompt_for(None, None))]
 
 
 def test_a_long_sound_is_heard_in_pieces(gemsmith_, ears, sounds):
@@ -70,7 +70,7 @@ def test_a_long_sound_is_heard_in_pieces(gemsmith_, ears, sounds):
     assert (ended.code, ended.out) == (0, "word 1. word 2. word 3.\n")
     assert ended.err == "(1 min 10 s of sound, heard in 3 pieces)\n"
     assert sum(seconds for seconds, _ in ears.heard) == 70 and max(seconds for seconds, _ in ears.heard) <= 30
-    assert all(asked["language"] == "German" for _, asked in ears.heard)
+    assert all(asked == prompt_for("German", None) for _, asked in ears.heard)
 
 
 def test_translations_stand_behind_what_was_said(gemsmith_, ears, sounds):
@@ -131,7 +131,9 @@ def test_the_model_that_is_set_hears(gemsmith_, ears, sounds, monkeypatch):
 def test_a_model_that_cannot_hear_says_so_before_the_file_is_decoded(gemsmith_, sounds, tmp_path):
     (tmp_path / "noise.wav").write_bytes(b"RIFF1234WAVE nothing of a sound")
     ended = gemsmith_("transcribe", str(tmp_path / "noise.wav"), "--model", "tiny-random-26b-a4b")
-    assert ended.code == 1 and "noise.wav: tiny-random-26b-a4b cannot take audio parts" in ended.err
+    assert (
+        ended.code == 1 and "noise.wav: tiny-random-26b-a4b sees but does not hear; ask a model that hears" in ended.err
+    )
 
 
 def test_a_real_model_hears(gemsmith_, sounds):

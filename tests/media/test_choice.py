@@ -35,7 +35,7 @@ def test_frames_are_those_that_transformers_takes() -> None:
                 assert chosen(seconds, total / rate, True, wish(fps=fps, most=100_000)) == theirs.tolist()
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(st.integers(1, 5000), st.integers(1, 400))
 def test_numbers_ascend_from_the_first_and_none_comes_twice(total: int, count: int) -> None:
     numbers = chosen(np.arange(total) / 25, total / 25, True, wish(count, most=400))

@@ -275,6 +275,12 @@ def test_pictures_and_playlists_are_no_clip() -> None:
         assert refusal.value.code == "media_format"
 
 
+def test_a_moving_webp_is_a_picture_and_says_so() -> None:
+    with pytest.raises(MediaError, match="a WebP picture, not sound or a clip") as refusal:
+        seen(b"RIFF\x30\0\0\0WEBPVP8X" + bytes(40))
+    assert refusal.value.code == "media_format"
+
+
 def test_codings_that_are_only_a_way_in_are_refused() -> None:
     with pytest.raises(MediaError, match="coding that is not known") as refusal:
         seen(film("matroska", "jpeg2000", 3, pixels="rgb24"))

@@ -82,6 +82,20 @@ def test_pages_that_mean_nothing(pages: Any) -> None:
         document.ranges(pages)
 
 
+@pytest.mark.parametrize("pages", ["1," * 90_000 + "1", tuple(range(1, 100_000)), (1,) * 65], ids=["text", "all", "1"])
+def test_many_pages_are_refused_before_anything_is_opened(pages: Any) -> None:
+    with pytest.raises(MediaError, match="at most 64 are read at once") as error:
+        document.pages("no such file", pages=pages)
+    assert error.value.code == "media_too_large"
+
+
+@pytest.mark.parametrize("pages", [(10**5000,), (-(10**5000),), object(), "x" * 10**6, (1 << 31,)], ids=range(5))
+def test_odd_pages_are_told_shortly(pages: Any) -> None:
+    with pytest.raises(RequestError, match="pages are numbers from 1") as error:
+        document.pages("no such file", pages=pages)
+    assert len(str(error.value)) < 200 and "0x" not in str(error.value)
+
+
 @pytest.mark.parametrize("pages, missing", [("5", 5), ("1-9", 9), ((1, 7), 7), ("6-", 6)])
 def test_pages_that_do_not_exist(pages: Any, missing: int) -> None:
     error = refusal(coloured(0, 0, 0, 0), pages=pages)
@@ -331,7 +345,7 @@ def test_harm_stays_in_the_decoding_process() -> None:
     assert len(document.pages(coloured(0.5), tokens=70)) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_mutated_documents_answer_or_refuse() -> None:
     """Cut anywhere, bytes changed anywhere: pages or a clear error, from a process that can be lost."""
     rng = random.Random(0)

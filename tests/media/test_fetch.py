@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from gemsmith.errors import MediaError
-from gemsmith.media.fetch import fetch
+from gemsmith.media.fetch import UNREACHABLE, fetch
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -203,6 +203,11 @@ def test_redirects_are_followed_three_times(serve: Callable[..., Server]) -> Non
     endless = serve(hop)
     assert refused(endless.url, loopback=True) == ("media_refused", "the address was redirected more than 3 times")
     assert len(endless.asked) == 4
+
+
+def test_a_redirect_to_no_address_is_refused(serve: Callable[..., Server]) -> None:
+    server = serve(b"HTTP/1.1 301 Moved\r\nLocation: http://[bad/\r\n\r\n")
+    assert refused(server.url, loopback=True) == ("media_not_found", UNREACHABLE)
 
 
 @pytest.mark.parametrize(

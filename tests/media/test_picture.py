@@ -20,6 +20,7 @@ pytest.importorskip("PIL")
 from PIL import Image, ImageOps, features
 
 from gemsmith.errors import MediaError, RequestError
+from gemsmith.media.draw import draw
 from gemsmith.media.jobs import picture as job
 from gemsmith.media.picture import picture
 from gemsmith.media.resize import BUDGETS, fitted_size, resized
@@ -175,6 +176,44 @@ def test_cut_short(format_: str) -> None:
 def test_no_pixels() -> None:
     for data in (png(0, 5), png(5, 0), jpeg(0, 0), gif((0, 0), (0, 0))):
         assert refusal(data)[0] == "media_damaged"
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "PA", "CMYK", "LAB", "I", "F", "I;16", "RGBa"])
+def test_pil_images_without_pixels(mode: str) -> None:
+    for size in ((0, 0), (0, 5), (5, 0)):
+        for look in (picture, draw):
+            with pytest.raises(MediaError, match=f"{size[0]} x {size[1]} pixels holds nothing") as error:
+                look(Image.new(mode, size))
+            assert error.value.code == "media_damaged"
+
+
+def test_pil_images_that_were_closed(tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_bytes(png(8, 8))
+    closed, decoded_ = Image.open(tmp_path / "x.png"), Image.new("RGB", (8, 8))
+    closed.close()
+    decoded_.close()
+    with open(tmp_path / "x.png", "rb") as file:
+        left = Image.open(file)
+    for image in (closed, decoded_, left):
+        for look in (picture, draw):
+            with pytest.raises(MediaError, match="the PIL image cannot be decoded") as error:
+                look(image)
+            assert error.value.code == "media_damaged"
+
+
+@pytest.mark.slow
+def test_a_png_in_a_hundred_thousand_parts_is_refused() -> None:
+    """Each is empty, and so allowed; Pillow would take half a minute for a million of them."""
+    data = png(8, 8)
+    code, message = refusal(data[:-12] + chunk(b"IDAT", b"") * 100_000 + data[-12:])
+    assert code == "media_too_large" and "65536 parts" in message
+
+
+def test_of_a_hundred_thousand_frames_one_is_read() -> None:
+    start, whole = time.process_time(), gif((1, 1), (1, 1))
+    frame = whole[whole.index(b"\x2c") : -1]
+    assert decoded(whole[:-1] + frame * 100_000 + b";")[0] == (1, 1)
+    assert time.process_time() - start < 1
 
 
 def test_limits_are_settings() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from gemsmith.errors import MediaError
 from gemsmith.media.settings import MediaSettings
-from gemsmith.media.source import open_source
+from gemsmith.media.source import NO_ROOM, open_source
 
 DATA = bytes(range(256)) * 5
 TEXT = base64.b64encode(DATA).decode()
@@ -65,7 +65,16 @@ def test_a_data_url_of_plain_text() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["data:;base64,AAA*", "data:;base64,A", "data:;base64,AA=A", "data:;base64,AAÄA", "data:;base64,A-_A", "data:x"],
+    [
+        "data:,\ud800",
+        "data:;base64,%41\ud800",
+        "data:;base64,AAA*",
+        "data:;base64,A",
+        "data:;base64,AA=A",
+        "data:;base64,AAÄA",
+        "data:;base64,A-_A",
+        "data:x",
+    ],
 )
 def test_data_urls_that_are_none(url: str) -> None:
     code, message = refusal(url)
@@ -95,9 +104,48 @@ def test_nothing_at_all(source: Any) -> None:
     assert refusal(source) == ("media_damaged", "the file is empty")
 
 
+class Odd:
+    """A path that says what it likes."""
+
+    def __init__(self, name: Any):
+        self.name = name
+
+    def __fspath__(self) -> Any:
+        return self.name
+
+
+def test_odd_names(tmp_path: Path) -> None:
+    path = tmp_path / "höß 猫\n'0x7f00'"
+    path.write_bytes(DATA)
+    (tmp_path / "link").symlink_to(path)
+    assert content(path) == content(Odd(os.fsencode(path))) == content(tmp_path / "link") == DATA
+
+
+def test_large_files_of_nothing_are_measured_not_read(tmp_path: Path) -> None:
+    with open(tmp_path / "sparse", "wb") as sparse:
+        sparse.truncate(1 << 40)
+    assert refusal(tmp_path / "sparse")[0] == "media_too_large"
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="looks into /proc")
+def test_files_that_say_they_are_empty_are_empty() -> None:
+    assert refusal("/proc/self/maps") == ("media_damaged", "the file is empty")
+
+
+def test_no_room_for_another_file_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> int:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(os, "memfd_create", full, raising=False)
+    assert refusal(b"x") == ("media_decode_failed", NO_ROOM)
+
+
 def test_only_regular_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    for source in ("", tmp_path, tmp_path / "pipe", "/dev/zero", tmp_path / "none", "no\0name", "A" * 5000):
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    names = ["", "/dev/zero", "no\0name", "A" * 5000, "\ud800", Odd(7), Odd(b"none"), Odd(None)]
+    for source in [tmp_path, *(tmp_path / name for name in ("pipe", "none", "loop", "endless")), *names]:
         code, message = refusal(source)
         assert code == "media_not_found" and str(tmp_path) not in message, source
 

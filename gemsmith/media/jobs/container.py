@@ -78,6 +78,8 @@ def opened(file: BinaryIO, max_pixels: int) -> Iterator[Any]:
 
 
 def _unopened(beginning: bytes) -> MediaError:
+    if beginning[8:12] == b"WEBP":
+        return MediaError("media_format", "the file is a WebP picture, not sound or a clip; give it as a picture")
     if beginning.startswith(BEGINNINGS) or beginning[4:8] in (b"ftyp", b"moov", b"mdat"):
         return MediaError("media_damaged", "the file begins like sound or a clip, but it is damaged or cut short")
     return MediaError("media_format", "the file is neither sound nor a clip in a format that is known here")
@@ -87,7 +89,7 @@ def check_codec(stream: Any, known: str, what: str) -> None:
     """Refuse a stream that none of the known decoders reads."""
     name = stream.codec_context.name if stream.codec_context else ""
     if name not in known.split() and not name.startswith("pcm_"):
-        raise MediaError("media_format", f"the {what} of the file is in a coding that is not known here")
+        raise MediaError("media_format", f"the file has {what} in a coding that is not known here")
 
 
 def check_seconds(seconds: float, most: float) -> None:

@@ -123,8 +123,6 @@ class Walk:
 
     def sides(self, width: int, height: int) -> None:
         """Check the sides of a picture, or a frame."""
-        if not width or not height:
-            raise MediaError("media_damaged", f"a picture of {width} x {height} pixels holds nothing to see")
         check_pixels(width, height, self._max_pixels)
 
 
@@ -141,6 +139,9 @@ def _png(walk: Walk) -> None:
         elif kind not in (b"IDAT", b"fdAT", b"fcTL"):
             walk.beside(length)
         walk.skip(length + 4)
+    raise MediaError(
+        "media_too_large", f"the picture is in more than {MOST_SEEN} parts; open it elsewhere, save it again"
+    )
 
 
 def _jpeg(walk: Walk) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from gemsmith.media.settings import MediaSettings
 from gemsmith.media.worker.texts import failed
 
-__all__ = ["expected", "failed", "run", "warm"]
+__all__ = ["expected", "expected_size", "failed", "run", "warm"]
 
 
 def run(
@@ -46,3 +46,11 @@ def expected(array: np.ndarray, dtype: str, *shape: int | None) -> np.ndarray:
     if array.dtype != dtype or not fits:
         raise failed("nonsense")
     return array
+
+
+def expected_size(size: object, settings: MediaSettings) -> tuple[int, int]:
+    """(width, height) of a picture, if it can be one that was allowed; else the error for a decoder's nonsense."""
+    match size:
+        case [int(width), int(height)] if width > 0 and height > 0 and width * height <= settings.max_pixels:
+            return width, height
+    raise failed("nonsense")

@@ -10,7 +10,6 @@ import atexit
 import os
 import threading
 import weakref
-from functools import cache
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -143,10 +142,12 @@ def values_of(header: dict[str, Any], settings: MediaSettings) -> dict[str, Any]
     raise failed("nonsense")
 
 
-@cache
+_SHARED = Pool()  # made with this module, so that no two threads make one each; it starts no process yet
+
+
 def shared() -> Pool:
     """The pool of this program."""
-    return Pool()
+    return _SHARED
 
 
 def _close_all() -> None:

@@ -7,13 +7,14 @@ it when the parent is gone.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,16 +54,14 @@ class Process:
 
     def __init__(self, jobs: dict[str, str], max_memory: int):
         self.max_memory, self.is_ready = max_memory, False
-        self._socket, theirs = socket.socketpair()
-        ear, self._lifeline = os.pipe()
-        try:
-            self._process = _started(theirs.fileno(), ear)
-        except (OSError, ValueError):
-            self._forget()
-            raise failed("start") from None  # the cause names paths of this machine
-        finally:
-            theirs.close()
-            os.close(ear)
+        with ExitStack() as ours, ExitStack() as childs:
+            try:
+                self._socket, theirs = _sockets(ours, childs)
+                ear, self._lifeline = _pipe(ours, childs)
+                self._process = _started(theirs.fileno(), ear)
+            except (OSError, ValueError):
+                raise failed("start") from None  # the cause names paths of this machine
+            ours.pop_all()
         try:
             wire.send(self._socket, wire.encoded({"jobs": jobs, "max_memory": max_memory}))
         except OSError:
@@ -130,6 +129,36 @@ class Process:
     def _forget(self) -> None:
         self._socket.close()
         os.close(self._lifeline)
+
+
+# Numbers 0 to 2 may be free where a program runs without standard streams. The child puts its own there, and whatever
+# else this program writes to its standard streams would go to them: so nothing here has such a number.
+
+
+def _sockets(ours: ExitStack, childs: ExitStack) -> tuple[socket.socket, socket.socket]:
+    """Two ends of a socket, above the standard streams; what is opened is left to the stacks to close."""
+    mine, theirs = socket.socketpair()
+    with mine, theirs:
+        raised = ours.enter_context(socket.socket(fileno=_above_streams(mine.fileno())))
+        return raised, childs.enter_context(socket.socket(fileno=_above_streams(theirs.fileno())))
+
+
+def _pipe(ours: ExitStack, childs: ExitStack) -> tuple[int, int]:
+    """Two ends of a pipe, likewise."""
+    ear, lifeline = os.pipe()
+    try:
+        raised = _above_streams(lifeline)
+        ours.callback(os.close, raised)
+        heard = _above_streams(ear)
+        childs.callback(os.close, heard)
+        return heard, raised
+    finally:
+        os.close(ear)
+        os.close(lifeline)
+
+
+def _above_streams(fd: int) -> int:
+    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
 
 
 def _started(sock: int, ear: int) -> subprocess.Popen[bytes]:

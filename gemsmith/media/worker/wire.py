@@ -78,7 +78,8 @@ def receive_arrays(
     if not isinstance(announced, list) or len(announced) > MAX_ARRAYS:
         raise Nonsense("no list of arrays")
     kinds = [_kind(each) for each in announced]
-    if sum(np.dtype(dtype).itemsize * math.prod(shape) for dtype, shape in kinds) > most_bytes:
+    # a side of 0 counts as 1: numpy too refuses what would be too large without it
+    if sum(np.dtype(dtype).itemsize * math.prod(side or 1 for side in shape) for dtype, shape in kinds) > most_bytes:
         raise Nonsense("arrays too large")
     arrays = [np.empty(shape, dtype) for dtype, shape in kinds]
     for array in arrays:

@@ -53,7 +53,7 @@ def hold(file: BinaryIO, options: dict[str, Any]) -> Answer:
 
 
 def allocate(file: BinaryIO, options: dict[str, Any]) -> Answer:
-    held = [np.ones(16 << 20, dtype=np.uint8) for _ in range(options["megabytes"] // 16)]
+    held = [np.empty(16 << 20, dtype=np.uint8) for _ in range(options["megabytes"] // 16)]
     return {"pid": os.getpid(), "held": len(held)}, []
 
 

@@ -205,15 +205,15 @@ def test_warming_starts_the_process_that_is_used(file: BinaryIO) -> None:
 
 
 def test_nothing_piles_up(pool: Faulty, file: BinaryIO) -> None:
-    """200 jobs, some of which crash: the parent holds no more descriptors, memory and processes than before."""
+    """60 jobs, some of which crash: the parent holds no more descriptors, memory and processes than before."""
     pool.pid(file)
     gc.collect()
     held = len(os.listdir("/proc/self/fd")), resident()
     data = np.ones(1 << 20, dtype=np.uint8)
     with open(file.name, "wb") as large:
         large.write(data)
-    for number in range(200):
-        if number % 50 == 49:
+    for number in range(60):
+        if number % 30 == 29:
             failure(lambda: pool.fault("crash", file))
         else:
             pool.pid(file)

@@ -215,3 +215,108 @@ file.close()
 """
     wanted = "RLIMIT_FSIZE 0 0\nRLIMIT_CORE 0 0\nRLIMIT_NOFILE 64 64\nTrue\n"
     assert done(code, file) == wanted
+
+
+@LINUX
+@pytest.mark.parametrize("closed", [(0,), (0, 1, 2)], ids=["no input", "no streams"])
+def test_a_program_without_standard_streams(file: BinaryIO, tmp_path: Path, closed: tuple[int, ...]) -> None:
+    """Its sockets must not take the streams' numbers, where the child has streams of its own."""
+    code = f"""
+file.close()
+for fd in {closed}: os.close(fd)
+file = open(sys.argv[1], "rb")
+answer = fault("look")
+taken = [process._socket.fileno() for process in pool._all] + [process._lifeline for process in pool._all]
+with open({str(tmp_path / "answer")!r}, "w") as answers: print(answer["folder"], min(taken) > 2, file=answers)
+os._exit(0)
+"""
+    with script(code, file) as program:
+        program.communicate(timeout=120)
+    assert (tmp_path / "answer").read_text() == "/ True\n"
+
+
+@LINUX
+def test_where_no_more_files_can_be_opened(file: BinaryIO) -> None:
+    """Whichever of the descriptors is the one too many: a clear error, and none of the others is left open."""
+    code = """
+import gc, resource
+from gemsmith.errors import MediaError
+def held():
+    gc.collect()
+    return sorted(os.listdir("/proc/self/fd"))
+before, most, told = held(), resource.getrlimit(resource.RLIMIT_NOFILE), []
+for limit in range(4, 64):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, most[1]))
+    try:
+        told.append(fault("none")["size"])
+    except MediaError as error:
+        told.append(error.code)
+    resource.setrlimit(resource.RLIMIT_NOFILE, most)
+    pool.close()
+    assert held() == before, limit
+    if told[-1] == 5000: break
+tell(*dict.fromkeys(told))
+file.close()
+"""
+    assert done(code, file) == "media_decode_failed 5000\n"
+
+
+def test_a_thread_at_work_does_not_keep_the_program_from_ending(file: BinaryIO) -> None:
+    """Nor does its process outlive it."""
+    code = """
+fault("none")
+(pid,) = pids()
+threading.Thread(target=fault, args=("hang",), daemon=True).start()
+while pool._idle: time.sleep(0.01)
+tell(pid)
+"""
+    with script(code, file) as program:
+        out, _ = program.communicate(timeout=120)
+    assert program.returncode == 0
+    await_end([int(out)])
+
+
+@LINUX
+def test_a_fork_in_the_midst_of_eight_threads_jobs(file: BinaryIO) -> None:
+    """Whatever locks they hold at that moment: the fork decodes, and so does its parent."""
+    code = """
+wrong = []
+def work():
+    for _ in range(6):
+        size = fault("hang", seconds=0.01)
+        if "pid" not in size: wrong.append(size)
+threads = [threading.Thread(target=work) for _ in range(8)]
+for thread in threads: thread.start()
+children = []
+for _ in range(4):
+    time.sleep(0.02)
+    child = os.fork()
+    if not child:
+        os._exit(0 if fault("none")["size"] == 5000 else 1)
+    children.append(child)
+for thread in threads: thread.join()
+tell(wrong, [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children], len(pool._all))
+file.close()
+"""
+    program = script("import warnings; warnings.simplefilter('ignore', DeprecationWarning)\n" + code, file)
+    with program:
+        out, err = program.communicate(timeout=120)
+    assert (program.returncode, out, err) == (0, "[] [0, 0, 0, 0] 2\n", "")
+
+
+def test_jobs_of_an_event_loop(file: BinaryIO) -> None:
+    """From its threads, with one that is given up: the rest are answered, and the loop's own children too."""
+    code = """
+import asyncio
+async def main():
+    jobs = [asyncio.to_thread(fault, "hang", seconds=0.01) for _ in range(8)]
+    given_up = asyncio.create_task(asyncio.to_thread(fault, "hang", seconds=0.1))
+    await asyncio.sleep(0.01)
+    given_up.cancel()
+    answers = await asyncio.gather(*jobs)
+    other = await asyncio.create_subprocess_exec(sys.executable, "-c", "")
+    tell(len(answers), given_up.cancelled(), await other.wait())
+asyncio.run(main())
+file.close()
+"""
+    assert done(code, file) == "8 True 0\n"
