@@ -11,6 +11,8 @@ from gemsmith.cache.dense import DenseCache
 from gemsmith.config import TextConfig, preset
 from gemsmith.config.cost import kv_bytes
 
+pytestmark = pytest.mark.slow  # hundreds of passes
+
 TEXT = preset("tiny-random-e2b").text
 WINDOW = TEXT.sliding_window
 

@@ -138,6 +138,7 @@ def test_malformed_calls_stay_visible_with_a_reason(tokenizer: Tokenizer, text: 
         assert message.text == text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [text for text, _ in CALLS] + MALFORMED)
 def test_cut_at_every_token_nothing_vanishes(tokenizer: Tokenizer, text: str) -> None:
     ids = spelled_ids(text, tokenizer)
@@ -205,6 +206,7 @@ SEQUENCES = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(SEQUENCES)
 def test_text_is_conserved_and_channels_do_not_leak(pieces: list[str]) -> None:
     tokenizer = small_tokenizer()
@@ -247,6 +249,7 @@ REPLIES = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(REPLIES)
 def test_parse_reads_what_render_reply_writes(reply: Message) -> None:
     tokenizer = small_tokenizer()

@@ -176,6 +176,7 @@ def test_no_content_becomes_a_control_token_of_the_real_vocabulary(real: Tokeniz
         assert controls_in(render(text, tokenizer=real).ids, real) == ["<bos>", "<|turn>", "<turn|>", "<|turn>"]
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from([*CONTROLS, "<", "|", ">", "turn", "a", " ", "\n", "é"]), max_size=6).map("".join))
 def test_user_text_is_read_back_as_written(text: str) -> None:
     tokenizer = small_tokenizer()

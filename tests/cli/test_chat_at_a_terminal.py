@@ -13,6 +13,8 @@ from contextlib import suppress
 
 import pytest
 
+pytestmark = pytest.mark.slow  # starts terminals
+
 PROGRAM = """
 import sys, time
 import gemsmith.engine

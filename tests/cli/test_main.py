@@ -144,6 +144,7 @@ def test_a_terminal_gets_an_error_harmlessly(gemsmith_, monkeypatch, model):
     assert "\x1b" not in gemsmith_("run", "nope", "--\x1b[31m", terminal=True).err
 
 
+@pytest.mark.slow
 def test_closed_streams():
     """`<&-` is an empty stdin; `>&-` is a mistake that is told; without stderr nothing is told."""
 
@@ -165,6 +166,7 @@ def test_a_full_disk_is_no_traceback():
     assert done.stderr == b"gemsmith: error: cannot write the output: No space left on device\n"
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_is_quiet():
     """The reader leaves before a word is written, as `| head` and `| less` do."""
     program = """if True:

@@ -45,6 +45,7 @@ def test_held_out_stays_held_out_between_versions() -> None:
     assert [i for i in range(50) if is_heldout(str(i))] == [7, 24, 30, 41, 46]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ability", BY_CONTENT)
 def test_no_content_is_both_taught_and_held_out(ability: str) -> None:
     taught = {content(e) for easy in (0.3, 1.0) for e in many(ability, "train", 1500, easy)}

@@ -92,6 +92,7 @@ def test_rows_that_no_token_stands_behind_are_never_written(tmp_path: Path) -> N
     assert all(token.id < 4096 for token in reply.logprobs or ())
 
 
+@pytest.mark.slow
 def test_ids_without_a_row_in_the_per_layer_table_are_neither_read_nor_written() -> None:
     model = copy(gemsmith.load("tiny-random-e2b", device="cpu"))
     model.config = replace(model.config, text=replace(model.config.text, vocab_size_per_layer_input=300))

@@ -21,6 +21,7 @@ def test_a_model_shows_what_it_is(tiny: Model) -> None:
     assert repr(tiny) == f"<gemsmith.Model {tiny.name!r}: {tiny.max_context:,} tokens of context, torch runtime>"
 
 
+@pytest.mark.slow
 def test_the_same_seed_says_the_same_and_others_differ(tiny: Model) -> None:
     replies = [tiny.chat("hello", seed=seed, **SHORT).text for seed in (1, 1, 2)]
     assert replies[0] == replies[1] != replies[2]

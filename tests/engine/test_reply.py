@@ -88,6 +88,7 @@ letters = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(script=st.lists(letters, max_size=12), stops=st.lists(st.text("abé", min_size=1, max_size=3), max_size=2))
 def test_what_streamed_is_the_message(script: list[int], stops: list[str]) -> None:
     events, message = replied(script, stops)

@@ -12,6 +12,8 @@ from gemsmith.eval import pebble
 from gemsmith.eval.pebble import heldout, score
 from gemsmith.eval.table import Row, as_json, failure_list, table
 
+pytestmark = pytest.mark.slow  # loads pebble
+
 N = 500
 
 

@@ -158,6 +158,7 @@ def test_round_trip_through_transformers(saved: Saved, tmp_path: Path, kind: str
         torch.testing.assert_close(model(ids).logits, theirs(kind, media).eval()(ids).logits, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_narrow_weights_stay_as_they_are(tmp_path: Path, dtype: torch.dtype):
     model = theirs("e2b", False, dtype)

@@ -23,6 +23,8 @@ from gemsmith.cli.main import main
 from gemsmith.errors import GemsmithError
 from tests.hostile.checkpoint import change_json, write_checkpoint
 
+pytestmark = pytest.mark.slow  # starts interpreters
+
 torch = pytest.importorskip("torch")
 
 

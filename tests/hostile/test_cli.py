@@ -216,6 +216,7 @@ def test_nonsense_ends_with_a_reason(no_models: None, tmp_path: Path) -> None:
     ends()
 
 
+@pytest.mark.slow
 def test_every_option_alone_and_with_each_bad_value(no_models: None, tmp_path: Path) -> None:
     """All commands, all options, the values that most often break a program."""
     for command in cli.COMMANDS:

@@ -16,6 +16,8 @@ from gemsmith.config import preset
 from gemsmith.model.init import random_text_model
 from gemsmith.model.text import TextModel
 
+pytestmark = pytest.mark.slow  # five models, hundreds of passes
+
 KINDS = ("e2b", "e4b", "12b", "26b-a4b", "31b")
 LENGTH = 24  # three windows of the tiny models
 

@@ -15,6 +15,8 @@ from gemsmith.config import preset
 from gemsmith.model.init import initialize
 from gemsmith.model.text import TextModel
 
+pytestmark = pytest.mark.slow  # trains and loads
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -37,6 +37,7 @@ def give(memory: pytest.MonkeyPatch, nbytes: int) -> None:
     memory.setattr(probe, "available_memory", lambda: nbytes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", TINY)
 def test_weights_and_kv_are_those_really_allocated(name: str, dtype: str) -> None:

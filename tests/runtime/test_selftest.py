@@ -20,6 +20,8 @@ from gemsmith.runtime.selftest import LIMITS, WAYS, Check, check_reference, chec
 from gemsmith.runtime.subjects import KINDS, NUM_TOKENS, Subject, made_tensor, subject
 from gemsmith.runtime.torch.kernels import KERNEL_LIMITS, all_kernels, check_kernels, reference_logits
 
+pytestmark = pytest.mark.slow  # runs every subject of the self-test
+
 BFLOAT16 = Candidate("torch", "cpu", "bfloat16")
 
 

@@ -21,6 +21,8 @@ from gemsmith.train import state
 from gemsmith.train.loop import TrainConfig, train
 from gemsmith.train.loss import cross_entropy, exact_match, tensors
 
+pytestmark = pytest.mark.slow  # trains
+
 TEXT = replace(preset("tiny-random-e2b").text, vocab_size=32, vocab_size_per_layer_input=32)
 CONFIG = TrainConfig(
     steps=12,
