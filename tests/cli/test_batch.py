@@ -373,6 +373,7 @@ def test_a_signal_is_heeded_where_it_is_allowed_and_kept_elsewhere():
 
     stop, steps = Stop(), []
     before = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it, and so would we
     with stop.installed():
         os.kill(os.getpid(), signal.SIGTERM)
         steps.append("outside")

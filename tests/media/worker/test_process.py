@@ -146,6 +146,7 @@ def test_they_end_with_the_program(file: BinaryIO) -> None:
 
 def test_ctrl_c_ends_the_job_and_nothing_else(file: BinaryIO) -> None:
     code = """
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run in the background, deaf to it
 before = fault("none")["pid"]
 threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
 try:
