@@ -42,7 +42,8 @@ def make_step(
     """Positions count from what the cache holds unless given; rows of different segments do not see each other.
 
     Where the config says so, soft tokens of one picture see each other both ways on sliding layers: the window limits
-    how far back they see, not how far ahead. On full layers they never do.
+    how far back they see, not how far ahead. On full layers they never do (`transformers` agrees when it generates; its
+    plain forward pass of 12B still keeps Gemma 3's rule, both ways on full layers too).
     """
     B, T = ids_BT.shape
     start = cache.length if cache is not None else 0

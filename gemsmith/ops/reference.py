@@ -57,9 +57,15 @@ def rope_2d(x_BTNH: Tensor, cos_sin: tuple[Tensor, Tensor]) -> Tensor:
 
 
 def pool_2d(x_BYXD: Tensor, side: int) -> Tensor:
-    """Means over squares of `side` x `side` patches, row after row of squares: [B, Y/side · X/side, D], in float32."""
-    cells = x_BYXD.float().unflatten(2, (-1, side)).unflatten(1, (-1, side))
-    return cells.mean((2, 4)).flatten(1, 2)
+    """Means over squares of `side` x `side` patches, row after row of squares: [B, Y/side · X/side, D], in float32.
+
+    As one product with a matrix of 1/side² and 0, upstream's sum to the last bit; its cost is nothing beside a layer's.
+    """
+    Y, X = x_BYXD.shape[1:3]
+    row_Y1 = torch.arange(Y, device=x_BYXD.device)[:, None] // side
+    square_YX = row_Y1 * (X // side) + torch.arange(X, device=x_BYXD.device) // side
+    share_TM = F.one_hot(square_YX.flatten(), Y * X // side**2).float() / side**2
+    return share_TM.T @ x_BYXD.float().flatten(1, 2)
 
 
 def attention(q_BTNH: Tensor, k_BSKH: Tensor, v_BSKH: Tensor, mask_BTS: Tensor | None, scale: float) -> Tensor:

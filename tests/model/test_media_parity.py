@@ -55,6 +55,17 @@ def test_logits_equal_the_reference(size: str, seed: int, tmp_path: Path) -> Non
         check(ours_, theirs_, case(config, parts, seed + number))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("size", ["e2b", "12b"])
+def test_a_sound_alone_is_as_exact_where_rounding_grows(size: str, tmp_path: Path) -> None:
+    """With sharpness 1, where soft tokens 1e-6 off would put logits 1e-4 off."""
+    config = preset(f"tiny-random-{size}")
+    save_random(config, 0, tmp_path / "model")
+    each = case(config, [4, waveform(16_000), 3])
+    gap = np.abs(our_logits(ours(tmp_path / "model"), each) - their_logits(theirs(tmp_path / "model"), each, "sdpa"))
+    assert gap.max() <= 1e-5  # 0 where this was written
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("size", SIZES)
 def test_every_budget_and_32_frames(size: str, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """One conformer layer, read from the bottom up: feed-forward, attention, convolution, feed-forward.
 
-    B batch   M media (soft) tokens   W tokens that one token attends to   D hidden
+    B batch   M media (soft) tokens   C chunks of Q tokens   S tokens that a chunk's are shown   P places of a distance
+    D hidden
 
 Sources: Gulati et al., Conformer (arXiv 2005.08100); upstream `transformers` models/gemma4/modeling_gemma4.py.
 """
@@ -73,9 +74,9 @@ class ConformerLayer(nn.Module):
         self.feed_forward2 = FeedForward(audio)
         self.norm_out = RMSNorm(audio.hidden_size, EPS)
 
-    def forward(self, x_BMD: Tensor, position_WD: Tensor, seen_BMW: Tensor) -> Tensor:
+    def forward(self, x_BMD: Tensor, position_PD: Tensor, seen_BCQS: Tensor) -> Tensor:
         x_BMD = self.feed_forward1(x_BMD)
-        y_BMD = self.self_attn(self.norm_pre_attn(bounded(x_BMD, self.audio)), position_WD, seen_BMW)
+        y_BMD = self.self_attn(self.norm_pre_attn(bounded(x_BMD, self.audio)), position_PD, seen_BCQS)
         x_BMD = x_BMD + self.norm_post_attn(bounded(y_BMD, self.audio))
         x_BMD = self.feed_forward2(self.lconv1d(x_BMD))
         return self.norm_out(bounded(x_BMD, self.audio))

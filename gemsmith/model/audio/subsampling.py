@@ -24,10 +24,11 @@ class Subsampling(nn.Module):
 
     def forward(self, mel_BTF: Tensor, valid_BT: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens [B, M, D], and which of them are valid, [B, M]."""
-        x_BTFC = mel_BTF[..., None].to(self.input_proj_linear.weight.dtype)
-        x_BTFC, valid_BT = self.layer0(x_BTFC, valid_BT)
-        x_BMFC, valid_BM = self.layer1(x_BTFC, valid_BT)
-        return self.input_proj_linear(x_BMFC.flatten(2)), valid_BM  # of a token's numbers, the channel changes fastest
+        x_BCTF = mel_BTF[:, None].to(self.input_proj_linear.weight.dtype)
+        x_BCTF, valid_BT = self.layer0(x_BCTF, valid_BT)
+        x_BCMF, valid_BM = self.layer1(x_BCTF, valid_BT)
+        x_BMFC = x_BCMF.permute(0, 2, 3, 1)  # of a token's numbers, the channel changes fastest
+        return self.input_proj_linear(x_BMFC.flatten(2)), valid_BM
 
 
 class SubsamplingLayer(nn.Module):
@@ -38,9 +39,9 @@ class SubsamplingLayer(nn.Module):
         self.conv = nn.Conv2d(in_channels, out_channels, kernel_size=3, stride=2, padding=1, bias=False)
         self.norm = nn.LayerNorm(out_channels, eps, bias=False)
 
-    def forward(self, x_BTFC: Tensor, valid_BT: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x_BCTF: Tensor, valid_BT: Tensor) -> tuple[Tensor, Tensor]:
         # What lies beyond a sound's end is silence to the convolution, be it the tensor's edge or another sound's room.
-        x_BTFC = x_BTFC * valid_BT[:, :, None, None].to(x_BTFC.dtype)
-        # In upstream's memory order: another one sums in another order, and rounding grows through the layers.
-        y_BTFC = self.conv(x_BTFC.permute(0, 3, 1, 2).contiguous()).permute(0, 2, 3, 1)
-        return F.relu(self.norm(y_BTFC)), valid_BT[:, ::2]
+        x_BCTF = x_BCTF * valid_BT[:, None, :, None].to(x_BCTF.dtype)
+        # Channels first in memory, as upstream: another order sums in another order, and rounding grows with layers.
+        y_BTFC = self.norm(self.conv(x_BCTF.contiguous()).permute(0, 2, 3, 1))
+        return F.relu(y_BTFC.permute(0, 3, 1, 2)), valid_BT[:, ::2]

@@ -1,6 +1,7 @@
 """The audio tower of E2B and E4B: log-mel frames of 10 ms in, soft tokens of 40 ms out.
 
-    B batch   T log-mel frames   F mel bins   M media (soft) tokens   D hidden   W tokens that one token attends to
+    B batch   T log-mel frames   F mel bins   M media (soft) tokens   D hidden
+    C chunks of Q tokens   S tokens that a chunk's are shown   P places of a distance
 
 Makes no log-mel frames (`gemsmith.media.mel`), and does not project into the text decoder's width (`projection.py`).
 Sounds of any length pass: memory and work grow with the length, not with its square, as every token attends to its
@@ -14,7 +15,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from gemsmith.config import AudioConfig
-from gemsmith.model.audio.attention import relative_positions, windows
+from gemsmith.model.audio.attention import relative_positions, seen
 from gemsmith.model.audio.conformer import ConformerLayer
 from gemsmith.model.audio.subsampling import Subsampling
 
@@ -38,8 +39,8 @@ class AudioTower(nn.Module):
         if not mel_BTF.shape[1]:  # less than one frame of sound, of which a convolution can make nothing
             return self.output_proj.weight.new_zeros(len(mel_BTF), 0, self.audio.output_proj_dims), valid_BT
         x_BMD, valid_BM = self.subsample_conv_projection(mel_BTF, valid_BT)
-        position_WD = relative_positions(self.audio, x_BMD.device).to(x_BMD.dtype)
-        seen_BMW = windows(valid_BM, self.audio.reach)
+        position_PD = relative_positions(self.audio, x_BMD.device).to(x_BMD.dtype)
+        seen_BCQS = seen(valid_BM, self.audio)
         for layer in self.layers:
-            x_BMD = layer(x_BMD, position_WD, seen_BMW)
+            x_BMD = layer(x_BMD, position_PD, seen_BCQS)
         return self.output_proj(x_BMD), valid_BM

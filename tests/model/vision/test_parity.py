@@ -30,6 +30,8 @@ def test_soft_tokens_equal_the_reference(size: str, seed: int, tmp_path: Path) -
     both = reference_model(tiny(size), seed, tmp_path), our_sight(tmp_path)
     for grid in GRIDS[70]:
         check(both, pictures(grid, seed=seed), 70)
+    full = pictures((10, 7), seed=seed)  # nothing is padded there: the same sums, and 0 where this was written
+    assert gap(seen_by_us(both[1], full), seen_by_reference(both[0], full, 70)) <= 5e-7
     check(both, pictures((3, 5), (10, 7), (1, 1), (12, 2), seed=seed), 70)  # one padded batch there, four calls here
     check(both, pictures(*[(3, 2)] * 32, seed=seed), 70)  # the frames of a clip: one call
 
