@@ -39,8 +39,9 @@ def send(sock: socket.socket, frame: bytes, *, fd: int | None = None, deadline: 
     """Send what `encoded` made, and with its first bytes an open file."""
     _wait(sock, deadline)
     sent = socket.send_fds(sock, [frame], [] if fd is None else [fd], _QUIET)
-    _wait(sock, deadline)
-    sock.sendall(frame[sent:], _QUIET)
+    if rest := frame[sent:]:  # sending nothing would fail where the other side took all of it and then died
+        _wait(sock, deadline)
+        sock.sendall(rest, _QUIET)
 
 
 def send_arrays(sock: socket.socket, header: dict[str, Any], arrays: list[np.ndarray]) -> None:

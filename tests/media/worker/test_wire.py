@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -117,6 +118,18 @@ def test_a_file_travels(pair: Pair, tmp_path: Path) -> None:
         assert fd is not None and fd != file.fileno()
         with os.fdopen(fd, "rb") as same:
             assert (header, same.read()) == ({"job": "j"}, b"content")
+
+
+def test_who_dies_with_the_whole_frame_in_hand_has_got_it(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    send_fds = socket.send_fds
+
+    def deadly(*args: Any) -> int:
+        sent = send_fds(*args)
+        pair[1].close()
+        return sent
+
+    monkeypatch.setattr(socket, "send_fds", deadly)
+    wire.send(pair[0], wire.encoded({"job": "any"}), deadline=time.monotonic() + 30)
 
 
 def test_any_string_travels(pair: Pair) -> None:
