@@ -2,6 +2,10 @@
 
 Only the full-attention layers can see a far pair, so this ability shows that they work. Training examples ask several
 questions about one list: the list is the costly part, an answer more costs few tokens. Held-out examples ask one.
+
+A question before a far list takes two steps, back to the question and from it to the pair. Sliding layers find near
+questions and then never teach the full ones to look; so training asks that way often, and from the first step puts idle
+words between the question and a list that is still short. `dev/LOG.md` tells what happened without.
 """
 
 from __future__ import annotations
@@ -41,18 +45,23 @@ BEFORE = (
 
 AGAIN = ("And {key}?", "What is {key}?", "And what is {key}?", "Now {key}.", "What is the value of {key}?")
 
+MOST_PAIRS = 28
 Pairs = dict[str, str]
 
 
 def lookup(rng: random.Random, split: Split, difficulty: float) -> Example:
     """A list and a question about it; `difficulty` raises it from 2-4 to 16-28 pairs, of words half as many again."""
-    most = 4 + round(24 * difficulty)
+    most = 4 + round((MOST_PAIRS - 4) * difficulty)
     pairs = draw(lambda r: make_pairs(r, r.randint(most * 4 // 7, most)), _key, rng, split)
     num_questions = rng.randint(1, min(6, len(pairs))) if split == "train" else 1
     keys = rng.sample(list(pairs), num_questions)
     layout, separator = rng.choice(LAYOUTS)
     listed = separator.join(layout.format(key, value) for key, value in pairs.items())
-    first = rng.choice(AFTER if rng.random() < 0.8 else BEFORE).format(list=listed, key=keys[0])
+    if rng.random() < (0.5 if split == "train" else 0.2):
+        idle = _idle_words(rng, pairs) if split == "train" else ""
+        first = rng.choice(BEFORE).format(list=idle + listed, key=keys[0])
+    else:
+        first = rng.choice(AFTER).format(list=listed, key=keys[0])
     return Example("lookup", _turns(rng, pairs, first, keys))
 
 
@@ -63,6 +72,12 @@ def make_pairs(rng: random.Random, count: int) -> Pairs:
         return dict(zip(keys, rng.choices(COLOURS + THINGS, k=len(keys)), strict=True))
     limit = 10 ** rng.randint(1, 3)
     return {key: str(int(rng.random() * limit)) for key in rng.sample(THINGS, count)}
+
+
+def _idle_words(rng: random.Random, pairs: Pairs) -> str:
+    """A line of words that are no keys: the more, the shorter the list, so that it ends as far away as a long one."""
+    count = rng.randint(0, max(0, 2 * (MOST_PAIRS - len(pairs))))
+    return ", ".join(rng.sample([word for word in THINGS if word not in pairs], count)) + "\n" if count else ""
 
 
 def _turns(rng: random.Random, pairs: Pairs, first: str, keys: list[str]) -> tuple[Message, ...]:
