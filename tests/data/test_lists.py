@@ -8,6 +8,7 @@ import pytest
 from gemsmith.data.copying import copy
 from gemsmith.data.lookup import AFTER, BEFORE, lookup
 from gemsmith.data.sorting import DOWN, sort
+from gemsmith.data.split import Split
 
 PAIR = re.compile(r"^(?:- )?(\w+)(?:: | = | )(\w+)$", re.MULTILINE)
 
