@@ -8,7 +8,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -124,8 +126,11 @@ def our_logits(runtime: TorchRuntime, case: Case) -> np.ndarray:
 
 
 @torch.inference_mode()
-def their_logits(model: Any, case: Case, attention: str = "eager") -> np.ndarray:
-    """All logits in one shot. Large pictures are always seen with "sdpa": scores of 10,080 patches would not fit."""
+def their_logits(model: Any, case: Case, attention: str = "eager", one_by_one: bool = False) -> np.ndarray:
+    """All logits in one shot. Large pictures are always seen with "sdpa": scores of 10,080 patches would not fit.
+
+    `one_by_one` makes soft tokens of each picture, frame and sound by itself, which changes the reference's rounding.
+    """
     config = model.config
     ids = torch.tensor([case.ids])
     kinds = torch.zeros_like(ids)
@@ -133,7 +138,8 @@ def their_logits(model: Any, case: Case, attention: str = "eager") -> np.ndarray
         kinds[ids == getattr(config, f"{kind}_token_id")] = number
     inputs = {**_pictures(config, case.media), **_clips(config, case.media), **_sounds(config, case.media)}
     large = any(x.rgb.shape[-3] * x.rgb.shape[-2] > 300 * 48 * 48 for x in case.media if isinstance(x, Pixels))
-    with _attention(model, attention, "sdpa" if large else attention):
+    alone = _one_by_one(model) if one_by_one else contextlib.nullcontext()
+    with alone, _attention(model, attention, "sdpa" if large else attention):
         # The mask that the reference's generate() asks for: its direct forward of 12B keeps an older rule, in which
         # pictures look both ways on full layers too (transformers issue 46711 settled it for the other sizes).
         hidden = torch.empty(*ids.shape, config.text_config.hidden_size)
@@ -206,3 +212,37 @@ def _attention(model: Any, reading: str, seeing: str) -> Iterator[None]:
     yield
     for part, name in before:
         part.set_attn_implementation(name)
+
+
+@contextlib.contextmanager
+def _one_by_one(model: Any) -> Iterator[None]:
+    """Each row of a batch of media goes through its tower alone, without the padding that longer ones brought."""
+    core = model.model
+    see, watch, hear = core.get_image_features, core.get_video_features, getattr(core, "get_audio_features", None)
+
+    def pictures(values: Tensor, places: Tensor, **options: Any) -> Any:
+        parts = [see(*_one(values, places, i), **options) for i in range(len(values))]
+        return SimpleNamespace(pooler_output=[part.pooler_output[0] for part in parts])
+
+    def clips(values: Tensor, places: Tensor, num_frames_per_video: Tensor, **options: Any) -> Any:
+        one = torch.ones(1, dtype=num_frames_per_video.dtype)
+        parts = [watch(*_one(values, places, i), num_frames_per_video=one, **options) for i in range(len(values))]
+        return SimpleNamespace(pooler_output=[part.pooler_output[0] for part in parts])
+
+    def sounds(features: Tensor, mask: Tensor, **options: Any) -> Any:
+        lengths = mask.sum(-1).tolist()
+        parts = [hear(features[i : i + 1, :n], mask[i : i + 1, :n], **options) for i, n in enumerate(lengths)]
+        rows = [part.pooler_output[0] for part in parts]
+        masks = [part.attention_mask[0] for part in parts]
+        pad = partial(torch.nn.utils.rnn.pad_sequence, batch_first=True)
+        return SimpleNamespace(pooler_output=pad(rows), attention_mask=pad(masks))
+
+    core.get_image_features, core.get_video_features, core.get_audio_features = pictures, clips, sounds
+    yield
+    del core.get_image_features, core.get_video_features, core.get_audio_features
+
+
+def _one(values: Tensor, places: Tensor, i: int) -> tuple[Tensor, Tensor]:
+    """Patches of one picture and their places, padding left out."""
+    count = int((places[i] >= 0).all(-1).sum())
+    return values[i : i + 1, :count], places[i : i + 1, :count]
