@@ -1,5 +1,6 @@
 """Checkpoints in and out: files to lazy tensors under one table of names, and back.
 
+    blocks.py       quantised blocks to floats
     tensor.py       one tensor: name, shape, dtype, bytes
     files.py        the small text files beside the weights
     header.py       the header of a safetensors file
@@ -9,6 +10,7 @@
     head.py         a separate output head, compared with the embedding
     checkpoint.py   a folder, opened and checked against its config
     save.py         a folder, written in the released layout
+    gguf/           one GGUF file, opened like a folder
 
 Everything above `header.py` speaks of tensors by name only; nothing here executes anything from a file.
 """

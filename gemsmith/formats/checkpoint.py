@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from gemsmith.config.model import ModelConfig
 from gemsmith.config.tensors import EMBEDDING, all_tensors, dead_tensors
@@ -24,6 +24,13 @@ from gemsmith.formats.shards import open_tensors
 from gemsmith.formats.tensor import FLOAT_DTYPES, TensorSource, TensorView
 
 ADAPTER = "adapter_config.json"  # PEFT's
+
+
+class Shaped(Protocol):
+    """Whatever has a shape."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +90,17 @@ def open_checkpoint(path: str | PathLike[str]) -> Checkpoint:
 
 def check_tensors(tensors: Mapping[str, TensorSource], config: ModelConfig, source: str) -> None:
     """Raise TensorMismatchError unless names and shapes are the config's, ModelFileError unless all are floats."""
+    check_shapes(tensors, config, source)
+    for name, tensor in tensors.items():
+        if tensor.dtype not in FLOAT_DTYPES:
+            raise ModelFileError(
+                f"tensor {name} of {source} is {tensor.dtype}; gemsmith reads {', '.join(FLOAT_DTYPES)} here: get the"
+                " unquantised checkpoint"
+            )
+
+
+def check_shapes(tensors: Mapping[str, Shaped], config: ModelConfig, source: str) -> None:
+    """Raise TensorMismatchError unless names and shapes are the config's."""
     expected = all_tensors(config)
     misshaped = [
         f"{name} {list(tensors[name].shape)} instead of {list(shape)}"
@@ -93,12 +111,6 @@ def check_tensors(tensors: Mapping[str, TensorSource], config: ModelConfig, sour
     unexpected = [name for name in tensors if name not in expected]
     if missing or unexpected or misshaped:
         raise TensorMismatchError(source, missing=missing, unexpected=unexpected, misshaped=misshaped)
-    for name, tensor in tensors.items():
-        if tensor.dtype not in FLOAT_DTYPES:
-            raise ModelFileError(
-                f"tensor {name} of {source} is {tensor.dtype}; gemsmith reads {', '.join(FLOAT_DTYPES)} here: get the"
-                " unquantised checkpoint"
-            )
 
 
 def _refuse_adapter(path: Path, folder: Path) -> None:

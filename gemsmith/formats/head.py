@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from gemsmith.config.model import ModelConfig
 from gemsmith.errors import ModelFileError
+from gemsmith.formats.blocks import BLOCK_BYTES
 from gemsmith.formats.names import released_name
 from gemsmith.formats.tensor import FLOAT_DTYPES, TensorView
 
@@ -24,7 +25,7 @@ NUM_SAMPLES = 256  # rows compared: a head with a training of its own differs in
 def check_head(tensors: Mapping[str, TensorView], embedding: TensorView, config: ModelConfig, source: str) -> None:
     """Warn of a head that differs from the embedding and is left out; ModelFileError if the config wants it used."""
     head = next((tensors[name] for name in tensors if released_name(name) is None), None)
-    if head is None or _is_copy(head, embedding):
+    if head is None or is_copy(head, embedding):
         return
     if not (config.tie_word_embeddings and config.text.tie_word_embeddings):
         raise ModelFileError(
@@ -37,8 +38,9 @@ def check_head(tensors: Mapping[str, TensorView], embedding: TensorView, config:
     )
 
 
-def _is_copy(head: TensorView, embedding: TensorView) -> bool:
-    if head.shape != embedding.shape or head.dtype not in FLOAT_DTYPES:
+def is_copy(head: TensorView, embedding: TensorView) -> bool:
+    """Whether both hold the same numbers, as far as a sample of their rows tells."""
+    if head.shape != embedding.shape or head.dtype not in (*FLOAT_DTYPES, *BLOCK_BYTES):
         return False
     return bool((_sample(head) == _sample(embedding)).all())
 

@@ -1,6 +1,7 @@
 """One tensor of a file: name, shape, dtype and bytes, with no opinion about what computes with them.
 
-Dtypes are spelt as in safetensors (`"BF16"`, `"F32"`, …). Bytes are little-endian and row-major.
+Dtypes are spelt as in safetensors (`"BF16"`, `"F32"`, …) or, for blocks of quantised numbers, as in GGUF (`"Q4_0"`).
+Bytes are little-endian and row-major.
 Nothing here copies except `numpy()`, which is for tests and tools.
 """
 
@@ -12,6 +13,7 @@ from math import prod
 from typing import TYPE_CHECKING, Protocol
 
 from gemsmith.errors import TensorFileError
+from gemsmith.formats.blocks import BLOCK_BYTES, dequantised
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,9 +84,11 @@ class TensorView:
         yield self.buffer
 
     def numpy(self) -> np.ndarray:
-        """Floats as float32 (a copy, unless they are float32 already), anything else in its own type."""
+        """Floats and quantised blocks as float32 (a copy, unless they are that already), the rest in its own type."""
         import numpy as np
 
+        if self.dtype in BLOCK_BYTES:
+            return dequantised(self.buffer, self.dtype).reshape(self.shape)
         if self.dtype == "BF16":  # the upper half of a float32
             bits = np.frombuffer(self.buffer, "<u2").astype(np.uint32) << 16
             return bits.view(np.float32).reshape(self.shape)

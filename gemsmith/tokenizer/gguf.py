@@ -1,8 +1,8 @@
-"""The metadata of a GGUF file: its key/value pairs, and nothing that follows them.
+"""The metadata of a GGUF file: its key/value pairs.
 
-It does not read tensors, nor give the keys a meaning. Every count and length a file claims is held against the bytes
-that are left, and against what a model has at most, before anything is allocated: a lying file costs an error message
-and no memory.
+It gives the keys no meaning; what follows them, the list of tensors, `formats.gguf` reads with the same `Reader`. Every
+count and length a file claims is held against the bytes that are left, and against what a model has at most, before
+anything is allocated: a lying file costs an error message and no memory.
 Layout: the GGUF specification, github.com/ggml-org/ggml, docs/gguf.md (versions 2 and 3, little-endian).
 """
 
@@ -14,7 +14,7 @@ from reprlib import repr as shown  # short, however long a hostile text is
 from typing import Any, NoReturn
 
 from gemsmith.errors import TokenizerError
-from gemsmith.files import mapped_file
+from gemsmith.files import Error, mapped_file
 
 MAX_BYTES = 1 << 27  # of metadata; Gemma 4's are 15 MB
 MAX_ELEMENTS = 1 << 22  # of all arrays together; Gemma 4's have 1.3 million
@@ -38,24 +38,26 @@ LENGTH = struct.Struct("<Q")  # of a string, in bytes; of an array, in elements
 
 def read_metadata(path: Path) -> dict[str, Any]:
     """All key/value pairs of the GGUF file at `path`, in the file's order; arrays become lists."""
-    data = mapped_file(path, TokenizerError)
-    if data[: len(MAGIC)] != MAGIC:
-        raise TokenizerError(f"{path} is not a GGUF file: it does not begin with {MAGIC.decode()}")
-    return _Reader(path, data).metadata()
+    return Reader(path).metadata()
 
 
-class _Reader:
-    """A cursor `at` into the bytes of a file, which refuses to step past their end."""
+class Reader:
+    """A cursor `at` into the bytes of a file, which refuses to step past their end, or past what metadata may fill."""
 
-    def __init__(self, path: Path, data: memoryview):
-        self.path, self.data, self.end = path, data, min(len(data), MAX_BYTES)
-        self.at, self.elements = len(MAGIC), 0
+    def __init__(self, path: Path, error: Error = TokenizerError):
+        self.path, self.error = path, error
+        self.data = mapped_file(path, error)
+        self.at, self.elements, self.num_tensors = len(MAGIC), 0, 0
+        self.end = min(len(self.data), MAX_BYTES)
+        if self.data[: len(MAGIC)] != MAGIC:
+            raise error(f"{path} is not a GGUF file: it does not begin with {MAGIC.decode()}")
 
     def metadata(self) -> dict[str, Any]:
+        """All key/value pairs, in the file's order; the cursor then stands at the first of `num_tensors` entries."""
         version = self.scalar(4, "the version")
         if version not in (2, 3):
             self.fail(f"has version {version}, and only little-endian versions 2 and 3 are read here")
-        self.scalar(10, "the number of tensors")
+        self.num_tensors = self.scalar(10, "the number of tensors")
         values: dict[str, Any] = {}
         for _ in range(self.scalar(10, "the number of keys")):
             key = self.strings(1, "a key")[0]
@@ -118,4 +120,4 @@ class _Reader:
             self.fail(f"lists more than {MAX_ELEMENTS:,} values up to {what}, which no model does")
 
     def fail(self, problem: str) -> NoReturn:
-        raise TokenizerError(f"{self.path} cannot be read as GGUF: it {problem}. Download the file again")
+        raise self.error(f"{self.path} cannot be read as GGUF: it {problem}. Download the file again")

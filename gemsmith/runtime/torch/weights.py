@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gemsmith.config import ModelConfig, TextConfig
 from gemsmith.errors import GemsmithError
@@ -71,6 +71,8 @@ def files_under(
     parts = {PREFIX: model, SENSES_PREFIX: senses} if senses else {PREFIX: model}
     for name, parameter in ((p + name, x) for p, part in parts.items() for name, x in part.state_dict().items()):
         view = tensors[name]
+        if view.dtype not in buffers.DTYPES:
+            continue  # what the model has is a copy
         file, pages = view.buffer.obj, buffers.from_buffer(view.buffer, view.dtype, view.shape)
         if isinstance(file, MappedFile) and parameter.data_ptr() == pages.data_ptr():
             files[id(file)] = file
@@ -115,9 +117,16 @@ def _filled(module: M, tensors: Mapping[str, TensorView], prefix: str, device: t
     state = {}
     for name in module.state_dict():
         view = tensors[prefix + name]
-        state[name] = buffers.from_buffer(view.buffer, view.dtype, view.shape).to(device, dtype)
+        state[name] = _tensor(view).to(device, dtype)
     module.load_state_dict(state, assign=True)
     return _frozen(module)
+
+
+def _tensor(view: TensorView) -> Tensor:
+    """The view's own pages; quantised blocks, which torch has no dtype for, as float32."""
+    if view.dtype in buffers.DTYPES:
+        return buffers.from_buffer(view.buffer, view.dtype, view.shape)
+    return torch.from_numpy(view.numpy())
 
 
 def _frozen(module: M) -> M:
