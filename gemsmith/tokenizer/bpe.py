@@ -59,11 +59,15 @@ class BytePairEncoder:
     def _byte_symbols(self, character: str) -> list[str]:
         symbols = [f"<0x{byte:02X}>" for byte in character.encode()]
         if not self._byte_fallback or not all(symbol in self._ids for symbol in symbols):
-            raise TokenizerError(
-                f"text holds {character!r} (U+{ord(character):04X}), for which this vocabulary has neither a token nor"
-                " byte tokens; use a tokenizer with byte fallback, as Gemma's has"
-            )
+            raise no_symbol(character)
         return symbols
+
+
+def no_symbol(character: str) -> TokenizerError:
+    return TokenizerError(
+        f"text holds {character!r} (U+{ord(character):04X}), for which this vocabulary has neither a token nor"
+        " byte tokens; use a tokenizer with byte fallback, as Gemma's has"
+    )
 
 
 def merge(symbols: list[str], ranks: Mapping[str, int]) -> list[str]:

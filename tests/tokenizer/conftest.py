@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 
+from gemsmith.kernels import available
 from gemsmith.tokenizer import Tokenizer
 from gemsmith.tokenizer.json_vocabulary import DECODER, NORMALIZER
+from gemsmith.tokenizer.table import FILE_NAME
+from gemsmith.tokenizer.table_writer import write_table
 
 REAL = "ggml-vocab-gemma-4.gguf"
 CONTROL = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "<|turn>", "<turn|>", "<|channel>", "<channel|>", '<|"|>']
@@ -58,6 +61,28 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def real(shared_data: Path) -> Tokenizer:
     return Tokenizer.from_gguf(shared_data / REAL)
+
+
+@pytest.fixture(autouse=True)
+def kept_tables_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Each test has a cache folder of its own for the tables of large vocabularies."""
+    monkeypatch.setenv("GEMSMITH_HOME", str(tmp_path / "home"))
+    return tmp_path / "home" / "tables"
+
+
+@pytest.fixture(scope="session")
+def built() -> None:
+    """What asks for this is skipped where the native code is not built."""
+    if not available():
+        pytest.skip("the native code is not built; install gemsmith where there is a C++ compiler")
+
+
+@pytest.fixture(scope="session")
+def real_table(real: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real vocabulary's table, in a folder as a pack has it."""
+    path = tmp_path_factory.mktemp("pack") / FILE_NAME
+    write_table(path, real.vocabulary)
+    return path
 
 
 @pytest.fixture(scope="session")
