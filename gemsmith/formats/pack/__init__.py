@@ -1,0 +1,41 @@
+"""The packed checkpoint: a model as its kernels read it, in one safetensors file that is mapped and never copied.
+
+plan.py     what a pack holds, from the config alone
+policy.py   which format each tensor gets
+source.py   what a pack is made from
+content.py  the bytes of one tensor
+head.py     the header, with sums
+open.py     a folder, opened
+verify.py   all of it against its sums
+write.py    a folder, written
+memory.py   a pack without a file
+"""
+
+from gemsmith.formats.pack.head import PACK_FILE
+from gemsmith.formats.pack.memory import pack_in_memory
+from gemsmith.formats.pack.open import Pack, PackedView, is_pack, open_pack
+from gemsmith.formats.pack.plan import PackedTensor, all_packed_tensors, packed_tensors
+from gemsmith.formats.pack.policy import POLICIES, Policy, pack_bytes
+from gemsmith.formats.pack.source import PackSource, SourceTensor
+from gemsmith.formats.pack.verify import damaged, verify_pack
+from gemsmith.formats.pack.write import write_pack
+
+__all__ = [
+    "PACK_FILE",
+    "POLICIES",
+    "Pack",
+    "PackSource",
+    "PackedTensor",
+    "PackedView",
+    "Policy",
+    "SourceTensor",
+    "all_packed_tensors",
+    "damaged",
+    "is_pack",
+    "open_pack",
+    "pack_bytes",
+    "pack_in_memory",
+    "packed_tensors",
+    "verify_pack",
+    "write_pack",
+]

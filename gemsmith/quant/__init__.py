@@ -1,0 +1,43 @@
+"""Smaller weights: codes, scales, and the bytes that kernels read.
+
+    family.py   the formats as numbers
+    choose.py   values to codes and scales
+    layout.py   codes and scales to packed bytes, and back
+    packing.py  a float matrix to packed bytes, and back
+    rows.py     tables that are read by the row
+    relay.py    GGUF's blocks laid out anew
+    floats.py   float types, and what is no number
+    twin.py     the native twin of packing
+
+Written in numpy, and so the definition: kernels are tested against `unpack`, and the native twin against `pack`.
+"""
+
+from gemsmith.quant.choose import quantise
+from gemsmith.quant.family import BLOCK_ROWS, FORMATS, GRIDS, Format, packed_bytes, row_block_bytes
+from gemsmith.quant.layout import Codes, lay_out, take_apart
+from gemsmith.quant.packing import pack, unpack
+from gemsmith.quant.relay import relay, relay_q4_0, relay_q8_0
+from gemsmith.quant.rows import ROW_FORMATS, RowFormat, pack_rows, row_bytes, unpack_rows
+
+__all__ = [
+    "BLOCK_ROWS",
+    "FORMATS",
+    "GRIDS",
+    "ROW_FORMATS",
+    "Codes",
+    "Format",
+    "RowFormat",
+    "lay_out",
+    "pack",
+    "pack_rows",
+    "packed_bytes",
+    "quantise",
+    "relay",
+    "relay_q4_0",
+    "relay_q8_0",
+    "row_block_bytes",
+    "row_bytes",
+    "take_apart",
+    "unpack",
+    "unpack_rows",
+]
