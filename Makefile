@@ -1,8 +1,9 @@
-# Every target creates .venv when it is missing, and reuses it until pyproject.toml, constraints.txt or TORCH change.
+# Every target creates .venv when it is missing, and reuses it until pyproject.toml, constraints.txt or TORCH change;
+# what changed in C++ is compiled again. `make chat` installs the package with its native engine, the others torch too.
 # Set-up speaks on stderr, so that stdout is the command's own:   printf 'What is 17 + 25?\n' | make chat
 
 # PyPI's torch for Linux carries CUDA (gigabytes). A CPU build from PyTorch's own index:
-#   make chat TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
+#   make dev TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
 TORCH  ?= torch==2.13.0
 PYTHON ?= python3
 VENV   ?= .venv
@@ -21,16 +22,18 @@ MAKEFLAGS   += --no-print-directory --no-builtin-rules
 PYTEST = $(VENV)/bin/python -m pytest -q $(1) $(PYTEST_ARGS) || [ $$? = 5 ]
 PAR    := -n auto --dist loadfile --maxprocesses 4
 
-RUN := $(VENV)/.run-$(shell printf '%s' '$(TORCH)' | cksum | cut -d' ' -f1)
+RUN := $(VENV)/.run
 DEV := $(VENV)/.dev-$(shell printf '%s' '$(TORCH)' | cksum | cut -d' ' -f1)
 
-.PHONY: help chat test test-long check format docs size clean
+.PHONY: help chat dev test test-long check native-asan format docs size clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
 chat: $(RUN)  ## talk to pebble in the terminal; one prompt a line when stdin is not a terminal
 	@$(VENV)/bin/gemsmith run $(MODEL)
+
+dev: $(DEV)  ## set up .venv for work on gemsmith: torch, and what checks, tests and docs need
 
 test: $(DEV)  ## quick and slow tests: no network, under five minutes on two cores
 	@$(call PYTEST,$(PAR) -m "not long")
@@ -43,6 +46,9 @@ check: $(DEV)  ## format, lint, types, import floors, quick tests: under a minut
 	@$(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/mypy
 	@$(call PYTEST,$(PAR) -m "not slow and not long" --durations=5 --durations-min=2)
+
+native-asan: $(DEV)  ## native tests in a build that checks addresses and undefined behaviour; part of test-long
+	@$(call PYTEST,tests/kernels/test_sanitizers.py -m long -rs)
 
 format: $(DEV)  ## rewrite the sources as `make check` wants them
 	@$(VENV)/bin/ruff check --quiet --fix-only .
@@ -76,14 +82,29 @@ $(VENV)/.made:
 	   echo "setting up $(VENV) (once) ..." >&2; \
 	   $(PYTHON) -m venv $(VENV); touch $@; } >&2
 
-$(RUN): $(VENV)/.made pyproject.toml constraints.txt
+# What compiles the engine stands in .venv and not, as pip would have it, in a folder made anew each time: so the next
+# installation finds the same paths, and compiles only what changed. CMake comes from the package index where the system
+# has none, and so does Ninja, which uses all cores.
+TOOLS = scikit-build-core nanobind \
+        $$(command -v cmake >/dev/null || echo cmake) $$(command -v ninja >/dev/null || echo ninja)
+NATIVE := CMakeLists.txt $(shell find native -name '*.cpp' -o -name '*.h' -o -name CMakeLists.txt)
+PACKAGE = PATH="$(abspath $(VENV))/bin:$$PATH" $(PIP) install -c constraints.txt --no-build-isolation -e
+HAS_ENGINE = $(VENV)/bin/python -c 'import sys; from gemsmith import kernels; sys.exit(not kernels.available())'
+
+$(RUN): $(VENV)/.made pyproject.toml constraints.txt $(NATIVE)
+	@{ echo "  installing gemsmith, compiling its engine ..."; \
+	   $(PIP) install -c constraints.txt $(TOOLS); \
+	   $(PACKAGE) .; \
+	   $(HAS_ENGINE) || { \
+	       echo "  without a C++ compiler (Debian and Ubuntu: apt-get install g++ python3-dev) there is no engine:"; \
+	       echo "  installing $(TORCH) to run on instead ..."; \
+	       $(PIP) install -c constraints.txt $(TORCH); }; \
+	   touch $@; } >&2
+
+$(DEV): $(VENV)/.made pyproject.toml constraints.txt $(NATIVE)
 	@{ echo "  installing $(TORCH) ..."; \
 	   $(PIP) install -c constraints.txt $(TORCH); \
-	   echo "  installing gemsmith ..."; \
-	   $(PIP) install -c constraints.txt -e '.[torch]'; \
-	   rm -f $(VENV)/.run-*; touch $@; } >&2
-
-$(DEV): $(RUN)
-	@{ echo "  installing what the checks and tests need ..."; \
-	   $(PIP) install -c constraints.txt -e '.[train,dev]'; \
-	   rm -f $(VENV)/.dev-*; touch $@; } >&2
+	   echo "  installing gemsmith, compiling its engine, with what the checks and tests need ..."; \
+	   $(PIP) install -c constraints.txt $(TOOLS); \
+	   $(PACKAGE) '.[torch,train,dev]'; \
+	   rm -f $(VENV)/.dev-*; touch $(RUN) $@; } >&2

@@ -18,6 +18,7 @@
     ├── SettingError            a settings file or environment variable that cannot be used
     ├── NumericalError          a computation that left the numbers (NaN or infinity)
     ├── MissingDependencyError  an optional extra is not installed
+    │   └── NativeEngineError   the native engine was not built, or cannot be loaded
     └── TrainingError           a run that cannot start, resume or go on
 
 Every message says what was asked, what was found, and what to do. `assert` is for our own invariants.
@@ -166,6 +167,20 @@ class MissingDependencyError(GemsmithError):
     def __init__(self, package: str, extra: str, purpose: str):
         self.package, self.extra = package, extra
         super().__init__(f"{purpose} needs {package}, which is not installed; run: pip install 'gemsmith[{extra}]'")
+
+
+class NativeEngineError(MissingDependencyError):
+    """The native engine was not built when gemsmith was installed, or cannot be loaded, for this `reason`."""
+
+    def __init__(self, reason: str | None = None):
+        self.package, self.extra, self.reason = "the native engine", "", reason
+        found = "was not built when gemsmith was installed" if reason is None else f"cannot be loaded ({reason})"
+        GemsmithError.__init__(
+            self,
+            f"this needs gemsmith's native engine, which {found}; install a C++ compiler and Python's headers"
+            " (Debian and Ubuntu: apt-get install g++ python3-dev), then gemsmith again:"
+            " pip install --force-reinstall --no-deps gemsmith (in a checkout: pip install -e .)",
+        )
 
 
 class TrainingError(GemsmithError):

@@ -36,7 +36,7 @@ PACKAGE = Path(__file__).parents[1] / "gemsmith/hub/pebble"
 SEED = 4
 ROWS, LENGTH, MAX_TARGETS = 13, 352, 112  # 4,576 tokens a step, about 65 examples
 # Later steps shift the mixture: what is long and learnt makes room for what is short and hard.
-LATE_FROM, LATER_FROM, LAST_FROM, LATE_MAX_TARGETS = 6_000, 7_000, 8_000, 128
+LATE_FROM, LATER_FROM, LAST_FROM, LATE_MAX_TARGETS = 5_000, 6_000, 7_000, 128
 LATE_WEIGHTS = {
     "add": 20, "subtract": 24, "add_thought": 3, "subtract_thought": 4, "copy": 12, "sort": 22, "lookup": 8,
     "tool_call": 3, "tool_answer": 4, "about": 6, "unknown": 1, "chat": 3,
@@ -47,12 +47,12 @@ LATER_WEIGHTS = {
 }  # fmt: skip
 LAST_WEIGHTS = {**LATER_WEIGHTS, "subtract": 36, "copy": 7, "sort": 38}
 MIXTURES = ((LAST_FROM, LAST_WEIGHTS), (LATER_FROM, LATER_WEIGHTS), (LATE_FROM, LATE_WEIGHTS), (0, curriculum.WEIGHTS))
-LONG_FROM = 9_000  # at last, longer rows with conversations of up to thirty questions
+LONG_FROM = 8_000  # at last, longer rows with conversations of up to thirty questions
 LONG_ROWS, LONG_LENGTH, LONG_MAX_TARGETS = 6, 768, 240
 LONG_WEIGHTS = {**LAST_WEIGHTS, "long_chat": 5}
 
 GENERATION = {"do_sample": False, "bos_token_id": 2, "eos_token_id": [1, 106, 50], "pad_token_id": 0}  # greedy
-CONFIG = TrainConfig(steps=9_600, learning_rates=((0, 1.5e-5), (199, 3e-3), (4_800, 3e-3), (8_000, 6e-4), (9_600, 0.0)))
+CONFIG = TrainConfig(steps=8_600, learning_rates=((0, 1.5e-5), (199, 3e-3), (3_800, 3e-3), (7_000, 6e-4), (8_600, 0.0)))
 
 
 def difficulty(ability: str, step: int) -> float:

@@ -24,12 +24,14 @@ COMMANDS = {
     "run": "ask a model once, or chat with it line by line",
     "transcribe": "write down what is said in a sound or clip, or translate it",
     "batch": "answer a file of prompts or requests, line by line",
+    "quantize": "make a model smaller, ready for the processor",
     "pull": "fetch a model, or go on with one that was begun",
     "list": "the models on this machine",
     "rm": "remove a fetched model",
     "show": "what a model is made of: shapes, parameters, costs",
     "doctor": "what this machine has, and whether it computes rightly",
     "eval": "score a model on held-out examples",
+    "bench": "how fast a model reads and writes on this machine",
     "completion": "print a script that completes commands in your shell",
 }
 

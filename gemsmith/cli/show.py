@@ -152,8 +152,11 @@ def here_lines(facts: dict[str, Any]) -> Iterator[str]:
 def ships_dead_tensors(path: Path, config: ModelConfig) -> bool:
     """Whether the weights beside a config hold K/V that nothing uses; without weights, what released files do."""
     from gemsmith.config.tensors import dead_tensors
+    from gemsmith.hub.names import PACK_FILE
 
     folder = path if path.is_dir() else path.parent
+    if (folder / PACK_FILE).exists():
+        return False
     dead = dead_tensors(config.text)
     if not dead or not any(folder.glob("*.safetensors")):
         return bool(dead)

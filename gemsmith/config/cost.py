@@ -7,7 +7,9 @@ the released sizes.
 
 The skip of a prompt. Layers that share K/V leave nothing behind, so a prompt token whose logits nobody wants may stop
 after the last layer that makes K/V (`skip_shared=True`, what gemsmith does; 3.2 times less work on E2B). Its per-layer
-inputs are still computed for all layers, in one product. `skip_shared=False` runs every layer for every token.
+inputs are still computed for all layers, in one product. `skip_shared=False` runs every layer for every token. What no
+engine can do without is `least_flops_per_prompt`, and measured speeds are compared with that: of the last layer that
+makes K/V, only they are needed of such a token, and per-layer inputs only of the layers before it.
 
 K/V bytes. See `kv_bytes`: the formula that gemsmith's caches follow when they allocate.
 """
@@ -15,6 +17,7 @@ K/V bytes. See `kv_bytes`: the formula that gemsmith's caches follow when they a
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from gemsmith.config.model import ModelConfig
 from gemsmith.config.tensors import TEXT_PREFIX, dead_tensors, media_tensors, text_tensors
@@ -93,6 +96,36 @@ def flops_per_prompt(config: ModelConfig | TextConfig, length: int, *, skip_shar
     return _flops(text, 0, length - 1, depth) + flops_per_generated_token(text, length)
 
 
+def least_flops_per_prompt(config: ModelConfig | TextConfig, length: int, *, start: int = 0) -> int:
+    """The least FLOPs that a prompt of `length` tokens behind `start` others takes, one logit row wanted at its end."""
+    text, end = _text(config), start + length
+    last = text.num_kv_layers - 1
+    maker = text.layers[last]
+    per_token = 2 * _kv_weights(text, maker) - 2 * text.hidden_size * text.hidden_size_per_layer_input * (
+        text.num_hidden_layers - last
+    )
+    return _flops(text, start, end - 1, last) + (length - 1) * per_token + flops_per_generated_token(text, context=end)
+
+
+def bytes_per_generated_token(config: ModelConfig | TextConfig, sizes: Mapping[str, int], context: int = 0) -> float:
+    """Bytes of weights, keys and values that one decoding step reads, of one sequence that then holds `context` tokens.
+
+    `sizes` are the weights' bytes by released name, or by a name with the same parts in it, as the engine holds them.
+    Of the table of per-layer inputs one row is read, of experts those that are chosen; the token embedding is read once
+    and whole, as the head. Keys and values are taken as 16 bits, and read by every layer, also where layers share them.
+    """
+    text = _text(config)
+    shares = {"ple_table": 1 / max(text.vocab_size_per_layer_input, 1)}
+    if text.enable_moe_block:
+        assert text.num_experts and text.top_k_experts
+        shares["experts"] = text.top_k_experts / text.num_experts
+    parts = {name: _component(name.removeprefix(TEXT_PREFIX)) for name in sizes if name.startswith(TEXT_PREFIX)}
+    weights = sum(sizes[name] * shares.get(part, 1) for name, part in parts.items())
+    seen = (min(context, text.sliding_window) if layer.is_sliding else context for layer in text.layers)
+    values = sum(2 * x.num_key_value_heads * x.head_dim * n for x, n in zip(text.layers, seen, strict=True))
+    return weights + 2 * values
+
+
 def flops_per_generated_token(config: ModelConfig | TextConfig, context: int) -> int:
     """FLOPs of one decoding step that ends with `context` positions, the new token's own included; all layers, head."""
     text = _text(config)
@@ -153,10 +186,14 @@ def _keys_seen(num_tokens: int, window: int, layer: LayerConfig) -> int:
 def _weights_used(text: TextConfig, layer: LayerConfig) -> int:
     """Entries of the matrices that one token is multiplied with in this layer."""
     D, N, H = text.hidden_size, text.num_attention_heads, layer.head_dim
-    products = 2 if not layer.k_eq_v else 1  # keys and values from two projections, or one
-    kv = products * layer.num_key_value_heads * H * D if layer.makes_kv else 0
+    kv = _kv_weights(text, layer) if layer.makes_kv else 0
     mlp = 3 * D * layer.intermediate_size
     if text.enable_moe_block:
         assert text.num_experts and text.top_k_experts and text.moe_intermediate_size
         mlp += text.num_experts * D + text.top_k_experts * 3 * D * text.moe_intermediate_size
     return 2 * N * H * D + kv + mlp + 2 * D * text.hidden_size_per_layer_input
+
+
+def _kv_weights(text: TextConfig, layer: LayerConfig) -> int:
+    """Entries of the projections to keys and values: two of them, or one that serves as both."""
+    return (1 if layer.k_eq_v else 2) * layer.num_key_value_heads * layer.head_dim * text.hidden_size

@@ -12,6 +12,7 @@ from gemsmith.config.fields import shown
 from gemsmith.engine.model import Model
 from gemsmith.errors import GemsmithError, ModelFileError
 from gemsmith.formats.checkpoint import Checkpoint, open_checkpoint
+from gemsmith.formats.gguf import GgufCheckpoint, open_gguf
 from gemsmith.hub.fetch import fetched
 from gemsmith.hub.names import DEFAULT_TOKENIZER, resolve
 from gemsmith.runtime.plan import admitted_context
@@ -37,7 +38,7 @@ def load(
     Raises ModelNotFoundError, ModelFileError, MissingDependencyError, or GemsmithError for impossible settings.
     """
     found = resolve(source)
-    if found.kind in ("remote", "gguf"):
+    if found.kind == "remote":
         found = fetched(found, memory=total_memory())
     options: dict[str, Any] = {"backend": backend, "dtype": dtype, "device": device, "threads": threads}
     if found.kind == "random":
@@ -50,7 +51,7 @@ def load(
     if found.kind == "config":
         raise ModelFileError(f"{found.name} describes a model but holds no weights; give the folder of a checkpoint")
     assert found.path is not None
-    checkpoint = open_checkpoint(found.path)
+    checkpoint = open_gguf(found.path) if found.kind == "gguf" else open_checkpoint(found.path)
     text = checkpoint.config.text
     _check_context(checkpoint.config, max_context)
     limit = admitted_context(found.name, checkpoint.config, checkpoint, asked=max_context, dtype=dtype, device=device)
@@ -67,7 +68,7 @@ def load(
     return Model(found.name, checkpoint.config, runtime, tokenizer, generation, limit)
 
 
-def _generation_config(checkpoint: Checkpoint) -> GenerationConfig:
+def _generation_config(checkpoint: Checkpoint | GgufCheckpoint) -> GenerationConfig:
     """The checkpoint's own, else the family's; a folder without a chat template is then taken for a base model's."""
     if checkpoint.generation_config is not None:
         return GenerationConfig.from_json(checkpoint.generation_config)

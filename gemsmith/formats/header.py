@@ -57,13 +57,13 @@ def parse_header(data: memoryview, source: str) -> tuple[list[Entry], dict[str, 
     return entries, metadata, end
 
 
-def header_bytes(entries: Iterable[Entry], metadata: Mapping[str, str]) -> bytes:
-    """Length and JSON text, padded with spaces so that the tensors start on a multiple of ALIGNMENT."""
+def header_bytes(entries: Iterable[Entry], metadata: Mapping[str, str], alignment: int = ALIGNMENT) -> bytes:
+    """Length and JSON text, padded with spaces so that the tensors start on a multiple of `alignment`."""
     header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
     for entry in entries:
         header[entry.name] = {"dtype": entry.dtype, "shape": entry.shape, "data_offsets": (entry.start, entry.stop)}
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
-    text += b" " * (-(8 + len(text)) % ALIGNMENT)
+    text += b" " * (-(8 + len(text)) % alignment)
     if len(text) > MAX_HEADER_BYTES:
         raise TensorFileError(
             f"the header would have {len(text)} bytes, the format allows {MAX_HEADER_BYTES}; write shards"

@@ -17,6 +17,7 @@ from gemsmith.formats.files import read_json_object
 from gemsmith.formats.header import check_name
 from gemsmith.formats.safetensors import TensorFile, write_tensors
 from gemsmith.formats.tensor import TensorSource, TensorView, tensor_bytes
+from gemsmith.hub.names import PACK_FILE
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -61,6 +62,11 @@ class ShardedTensors(Mapping[str, TensorView]):
 
 def open_tensors(path: Path) -> Mapping[str, TensorView]:
     """Tensors under the names in the files: of a folder, or of one .safetensors or index file."""
+    if path.name == PACK_FILE or (path.is_dir() and (path / PACK_FILE).exists() and not (path / SINGLE).exists()):
+        raise ModelFileError(
+            f"{path} is a pack of gemsmith's, in the layout of its kernels, and no checkpoint; this needs the model"
+            " that the pack was made from"
+        )
     if path.name.endswith(".index.json"):
         return ShardedTensors(path)
     if not path.is_dir():

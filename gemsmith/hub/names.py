@@ -17,6 +17,7 @@ from gemsmith.hub.known import Wanted, did_you_mean, short_names, wanted
 
 EMBEDDED = ("pebble", "pebble-moe")
 _DATA = Path(__file__).parent
+PACK_FILE = "model.gemsmith.safetensors"  # of a pack (formats/pack); no reader takes it for a plain checkpoint
 DEFAULT_TOKENIZER = _DATA / "pebble" / "tokenizer.json"  # what random models speak
 
 
@@ -24,12 +25,12 @@ DEFAULT_TOKENIZER = _DATA / "pebble" / "tokenizer.json"  # what random models sp
 class Resolved:
     """Where a model is.
 
-    kind `checkpoint`: `path` is a folder or a .safetensors file with weights; `gguf`: a .gguf file; `config`: `path` is
-    a config.json without a promise of weights; `random`: no path, `name` is a preset whose weights are made from a
-    seed; `remote`: not on this machine, `wanted` says what to fetch.
+    kind `checkpoint`: `path` is a folder or a .safetensors file with weights; `pack`: the folder of a packed model;
+    `gguf`: a .gguf file; `config`: `path` is a config.json without a promise of weights; `random`: no path, `name` is a
+    preset whose weights are made from a seed; `remote`: not on this machine, `wanted` says what to fetch.
     """
 
-    kind: Literal["checkpoint", "gguf", "config", "random", "remote"]
+    kind: Literal["checkpoint", "pack", "gguf", "config", "random", "remote"]
     name: str
     path: Path | None = None
     wanted: Wanted | None = None  # for what comes, or came, from the Hub
@@ -69,6 +70,10 @@ def random_names() -> tuple[str, ...]:
 
 def _local(name: str) -> Resolved | None:
     """A model at a path."""
+    if os.path.isfile(name) and os.path.basename(name) == PACK_FILE:
+        return Resolved("pack", name, Path(name).parent)
+    if os.path.isfile(os.path.join(name, PACK_FILE)):
+        return Resolved("pack", name, Path(name))
     if os.path.isdir(name) or (os.path.isfile(name) and name.endswith((".safetensors", ".safetensors.index.json"))):
         return Resolved("checkpoint", name, Path(name))
     if os.path.isfile(name) and name.endswith(".gguf"):

@@ -89,6 +89,24 @@ def available_memory() -> int:
     return max(0, min([available, *(limit - used for limit, used in _limits())]))
 
 
+def peak_memory() -> int:
+    """The most bytes of memory that this process has ever held at once, pages of mapped files included."""
+    for line in _read(ROOT / "proc/self/status").splitlines():
+        if line.startswith("VmHWM:"):  # "VmHWM:    31248 kB"; getrusage would count what the parent held when it forked
+            return int(line.split()[1]) << 10
+    try:
+        import resource
+    except ImportError:  # Windows
+        return int(psutil.Process().memory_info().peak_wset)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak << 10
+
+
+def default_threads() -> int:
+    """Threads to compute with where nobody says: those this process may use, and no more than its quota of time."""
+    return max(1, min(_usable_threads(), int(processor_quota() or sys.maxsize)))
+
+
 def processor_quota() -> float | None:
     """Cores' worth of processor time that the tightest control group around this process allows."""
     quotas = []

@@ -8,7 +8,7 @@ runs, each a sequence with its next tokens and the rows wanted back. Nothing her
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -72,6 +72,11 @@ class Runtime(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def weight_bytes(self) -> Mapping[str, int]:
+        """Bytes of each of the text decoder's weights as the engine reads it, by its name in the checkpoint."""
+        ...
 
     def new(self) -> int:
         """An empty sequence."""

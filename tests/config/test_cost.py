@@ -83,3 +83,49 @@ def test_sliding_layers_stop_costing_more_past_the_window() -> None:
     num_full = sum(not layer.is_sliding for layer in text.layers)
     step = cost.flops_per_generated_token(text, 1001) - cost.flops_per_generated_token(text, 1000)
     assert step == num_full * per_full_layer
+
+
+@pytest.mark.parametrize(
+    "name, billions", [("e2b", 0.537), ("e4b", 2.2), ("26b-a4b", 3.0)]
+)  # multiply-adds a token with the products of weights alone, of which the head is a 512th
+def test_the_least_that_a_prompt_takes(name: str, billions: float) -> None:
+    text = preset(name).text
+    least, usual = cost.least_flops_per_prompt(text, 512), cost.flops_per_prompt(text, 512)
+    assert usual * 0.88 < least < usual
+    assert least / 512 / 2e9 == pytest.approx(billions, rel=0.03)
+
+
+def test_the_least_of_one_token_is_that_of_a_generated_one() -> None:
+    text = preset("tiny-random-e2b").text
+    for start in (0, 7, 100):
+        assert cost.least_flops_per_prompt(text, 1, start=start) == cost.flops_per_generated_token(text, start + 1)
+
+
+def test_the_least_of_a_prompt_by_counting() -> None:
+    """pebble-like: layers before the last maker whole, of that one K and V, of per-layer inputs those layers' share."""
+    text = preset("tiny-random-e2b").text
+    last, D, P = text.num_kv_layers - 1, text.hidden_size, text.hidden_size_per_layer_input
+    shapes = {n.removeprefix("model.language_model."): s for n, s in text_tensors(text).items() if len(s) == 2}
+    matrices = sum(math.prod(s) for n, s in shapes.items() if n.startswith(tuple(f"layers.{i}." for i in range(last))))
+    maker = sum(math.prod(shapes.get(f"layers.{last}.self_attn.{x}_proj.weight", (0,))) for x in "kv")
+    attention = sum(4 * text.num_attention_heads * layer.head_dim for layer in text.layers[:last])
+    first = 2 * (matrices + maker + last * D * P) + attention  # the first token sees one position
+    assert cost.least_flops_per_prompt(text, 2) == first + cost.flops_per_generated_token(text, 2)
+
+
+@pytest.mark.parametrize("name", ["e2b", "26b-a4b", "31b"])
+def test_bytes_of_a_generated_token(name: str) -> None:
+    """Every matrix once in 2 bytes, as its FLOPs count it; norms, scalars and one row add less than a thousandth."""
+    text = preset(name).text
+    sizes = {tensor: 2 * math.prod(shape) for tensor, shape in text_tensors(text).items()}
+    flops = cost.flops_per_generated_token(text, 1)
+    assert cost.bytes_per_generated_token(text, sizes) == pytest.approx(flops, rel=1e-3)
+    far, near = (cost.bytes_per_generated_token(text, sizes, n) for n in (50_001, 50_000))
+    full = sum(4 * x.num_key_value_heads * x.head_dim for x in text.layers if not x.is_sliding)
+    assert far - near == pytest.approx(full)
+
+
+def test_names_of_packed_matrices_count_too() -> None:
+    text = preset("26b-a4b").text
+    sizes = {"model.language_model.layers.0.experts.gate_up_proj": 1280, "model.vision_tower.x.weight": 1 << 30}
+    assert cost.bytes_per_generated_token(text, sizes) == 1280 * 8 / 128

@@ -202,7 +202,7 @@ def test_help_loads_nothing_heavy() -> None:
     assert not loaded_by("from gemsmith.cli.main import main; main(['--help'])") & HEAVY
 
 
-@pytest.mark.parametrize("command", ["run", "batch", "transcribe", "show", "doctor", "eval"])
+@pytest.mark.parametrize("command", ["run", "batch", "transcribe", "show", "doctor", "eval", "bench", "quantize"])
 def test_help_of_a_command_loads_nothing_heavy(command: str) -> None:
     assert not loaded_by(f"from gemsmith.cli.main import main; main(['{command}', '--help'])") & HEAVY
 

@@ -16,6 +16,7 @@ from gemsmith.hub.names import DEFAULT_TOKENIZER, Resolved, resolve
 
 if TYPE_CHECKING:
     from gemsmith.formats.checkpoint import Checkpoint
+    from gemsmith.formats.pack import Pack
 
 Say = Callable[[str], None]
 
@@ -34,6 +35,9 @@ def look_at_model(facts: dict[str, Any], source: str, *, quick: bool, say: Say) 
         yield Finding("ok", "config", _described(config))
         if found.kind == "config":
             yield Finding("note", "weights", "none here: this is a config alone", "gemsmith doctor FOLDER")
+            return
+        if found.kind == "pack":
+            yield from look_at_pack(found, facts, quick=quick, say=say)
             return
         checkpoint = _checkpoint(found)
         if checkpoint is not None:
@@ -109,12 +113,39 @@ def _files(checkpoint: Checkpoint, facts: dict[str, Any]) -> Iterator[Finding]:
     facts["tensors"], facts["bytes"], facts["dtypes"] = len(checkpoint), nbytes, dtypes
     text = f"{len(checkpoint):,} as the config asks for, {size(nbytes)} of {', '.join(dtypes)}"
     yield Finding("ok", "tensors", text)
+    yield from _words(checkpoint)
+
+
+def look_at_pack(found: Resolved, facts: dict[str, Any], *, quick: bool, say: Say) -> Iterator[Finding]:
+    """A packed model: its tensors, what lies beside them, and every byte against its checksum."""
+    from gemsmith.formats.pack import damaged, open_pack
+
+    assert found.path is not None
+    pack = open_pack(found.path)
+    formats = sorted({view.format for view in pack.tensors.values()})
+    facts["tensors"], facts["bytes"], facts["formats"] = len(pack.tensors), pack.nbytes, formats
+    text = f"{len(pack.tensors):,} as the config asks for, {size(pack.nbytes)}, packed as {pack.policy}"
+    yield Finding("ok", "tensors", f"{text} ({', '.join(formats)})")
+    yield from _words(pack)
+    if quick:
+        return
+    bad = damaged(pack, lambda done, total: say(f"checking sums: {done / total:.0%} of {size(total)}"))
+    facts["damaged"] = bad
+    for name in bad[:PLENTY]:
+        yield Finding("wrong", "weights", f"{name} is not as it was written; pack the model again")
+    if (more := len(bad) - PLENTY) > 0:
+        yield Finding("wrong", "weights", f"{more} more tensors are damaged")
+    if not bad:
+        yield Finding("ok", "weights", f"{size(pack.nbytes)} read: every checksum is right")
+
+
+def _words(checkpoint: Checkpoint | Pack) -> Iterator[Finding]:
     yield from _tokenizer(checkpoint)
     yield _template(checkpoint)
     yield from _sampling(checkpoint)
 
 
-def _tokenizer(checkpoint: Checkpoint) -> Iterator[Finding]:
+def _tokenizer(checkpoint: Checkpoint | Pack) -> Iterator[Finding]:
     from gemsmith.chat import render
     from gemsmith.cli.doctor.numbers import round_trip
     from gemsmith.tokenizer import load_tokenizer
@@ -136,7 +167,7 @@ def _tokenizer(checkpoint: Checkpoint) -> Iterator[Finding]:
     yield Finding(trip.mark, "tokenizer", f"{tokenizer.vocab_size:,} tokens; {trip.text}")
 
 
-def _template(checkpoint: Checkpoint) -> Finding:
+def _template(checkpoint: Checkpoint | Pack) -> Finding:
     from gemsmith.chat.template import template_name, template_warning
 
     if warning := template_warning(checkpoint.chat_template):
@@ -146,7 +177,7 @@ def _template(checkpoint: Checkpoint) -> Finding:
     return Finding("ok", "template", f"known: {template_name(checkpoint.chat_template)}")
 
 
-def _sampling(checkpoint: Checkpoint) -> Iterator[Finding]:
+def _sampling(checkpoint: Checkpoint | Pack) -> Iterator[Finding]:
     rows = checkpoint.config.text.vocab_size
     if checkpoint.generation_config is None:
         yield Finding("ok", "sampling", "no generation_config.json; the family's defaults hold")

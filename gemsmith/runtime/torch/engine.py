@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from gemsmith.cache.dense import DenseCache
+from gemsmith.config.tensors import TEXT_PREFIX
 from gemsmith.files import MappedFile
 from gemsmith.media.prepared import Prepared
 from gemsmith.model.senses import Senses
@@ -71,6 +72,10 @@ class TorchRuntime:
         self._device, self._dtype = weight.device, weight.dtype
         self._caches: dict[int, DenseCache] = {}
         self._handles = count()
+
+    @property
+    def weight_bytes(self) -> dict[str, int]:
+        return {TEXT_PREFIX + name: weight.nbytes for name, weight in self.model.state_dict().items()}
 
     def new(self) -> int:
         handle = next(self._handles)

@@ -1,0 +1,78 @@
+// Executes a program: sequences as handles, batches in, hidden rows out; logits from hidden rows.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+
+#include "../pool.h"
+#include "batch.h"
+#include "program.h"
+#include "workspace.h"
+
+namespace gemsmith {
+
+class Engine {
+public:
+    Engine(Program program, int num_threads, KvFormat format, int32_t pad_id);
+
+    int64_t create();
+    int64_t fork(int64_t sequence);
+    void free(int64_t sequence);
+    Sequence& sequence(int64_t handle);  // std::invalid_argument for an unknown one
+
+    // Appends every run's tokens (a sequence at most once) and writes the wanted rows, run after run, after the final
+    // norm: hidden [wanted][hidden_size]. After an exception no sequence has grown.
+    void step(std::span<const RunInput> runs, float* hidden);
+
+    // Soft-capped logits [num_rows][vocab_size] of such rows.
+    void logits(const float* hidden, int64_t num_rows, float* out);
+    // The k best of each row, best first, of equals the lower id; and each row's log-sum-exp over the whole vocabulary.
+    void top(const float* hidden, int64_t num_rows, int64_t k, int64_t* ids, float* values, float* log_sums);
+
+    const Program& program() const { return program_; }
+    int num_threads() const { return pool_.threads(); }
+    void record(bool on);                                          // seconds by op from here on
+    const std::map<int32_t, double>& seconds() const { return seconds_; }
+
+private:
+    friend class Worker;
+    void prepare(std::span<const RunInput> runs);
+    void prepare_attention();
+    void reserve_rows();
+    // Called by any thread with the soft-capped logits of ids first .. first + count - 1 of one row.
+    using Take = std::function<void(int thread, int64_t row, int64_t chunk, int64_t first, int64_t count, const float* logits)>;
+    void head(const float* hidden, int64_t num_rows, int64_t rows_at_once, const Take& take);
+
+    Program program_;
+    Pool pool_;
+    KvFormat format_;
+    int32_t pad_id_;
+    std::map<int64_t, std::unique_ptr<Sequence>> sequences_;
+    int64_t next_handle_ = 0;
+
+    // of the batch at work
+    BatchRows rows_;
+    bool selected_ = false;
+    float* hidden_ = nullptr;
+    std::vector<Buffer> buffers_;
+    std::vector<Lane> lanes_;
+    std::vector<float> cosines_[2], sines_[2];   // [row][rotated pair]; full layers, sliding layers
+    Array<float> attention_scratch_;
+    std::vector<Array<float>> thread_scratch_;
+    Array<std::byte> table_rows_;                // one row a thread
+    std::vector<int32_t> expert_of_;             // [row][active]
+    std::vector<float> expert_weight_;
+    std::vector<int64_t> place_of_;              // [row][active] -> row of the expert buffers
+    std::vector<int64_t> source_of_;             // and back
+    std::vector<int64_t> used_experts_, expert_start_;
+    std::unique_ptr<std::atomic<int64_t>[]> taken_;  // of each step: how far its shares are given out
+    std::atomic<bool> read_failed_ = false;
+    Lane head_lane_;
+    bool recording_ = false;
+    std::map<int32_t, double> seconds_;
+};
+
+}  // namespace gemsmith

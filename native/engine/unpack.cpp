@@ -1,0 +1,97 @@
+#include "unpack.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+namespace gemsmith {
+
+float half_to_float(uint16_t bits) {
+    uint32_t sign = uint32_t(bits & 0x8000) << 16, exponent = (bits >> 10) & 31, fraction = bits & 1023;
+    if (exponent == 31) return std::bit_cast<float>(sign | 0x7f800000 | (fraction << 13));
+    if (exponent == 0) {  // subnormal: a multiple of 2^-24
+        float value = float(fraction) * 0x1p-24f;
+        return sign ? -value : value;
+    }
+    return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (fraction << 13));
+}
+
+float bfloat_to_float(uint16_t bits) { return std::bit_cast<float>(uint32_t(bits) << 16); }
+
+namespace {
+
+uint16_t load16(const std::byte* at) {
+    uint16_t bits;
+    std::memcpy(&bits, at, 2);
+    return bits;
+}
+
+float load_float(const std::byte* at) {
+    float value;
+    std::memcpy(&value, at, 4);
+    return value;
+}
+
+// Byte of a row's quad `column / 4` in a vector of 16 rows by 4 columns.
+int64_t in_vector(int64_t row, int64_t column) { return 4 * (row % 16) + column % 4; }
+
+void unpack_codes(const Matrix& m, const std::byte* block, int64_t r, int64_t columns, int64_t width, float* out) {
+    const int64_t codes = width == 32 && m.format == Format::Q8 ? 1024 : 512, half = r / 16;
+    const float scale = half_to_float(load16(block + codes + 2 * r));
+    for (int64_t c = 0; c < columns; ++c) {
+        const int64_t quad = c / 4;
+        if (m.format == Format::Q8) {
+            out[c] = float(int(block[64 * (2 * quad + half) + in_vector(r, c)]) - 128) * scale;
+        } else if (m.format == Format::Q4) {
+            int byte = int(block[64 * (2 * (quad / 2) + half) + in_vector(r, c)]);
+            out[c] = float((quad % 2 ? byte >> 4 : byte & 15) - 8) * scale;
+        } else {
+            int byte = int(block[64 * (2 * (quad / 4) + half) + in_vector(r, c)]);
+            out[c] = float(2 * ((byte >> (2 * (quad % 4))) & 3) - 3) * scale;
+        }
+    }
+}
+
+}  // namespace
+
+void unpack_row(const Matrix& m, int64_t row, float* out) {
+    const std::byte* at = m.data + (row / BLOCK_ROWS) * row_block_bytes(m.format, m.cols);
+    const int64_t r = row % BLOCK_ROWS;
+    if (is_float(m.format)) {
+        const int64_t size = m.format == Format::F32 ? 4 : 2;
+        for (int64_t c = 0; c < m.cols; ++c) {
+            const std::byte* value = at + size * (c * BLOCK_ROWS + r);
+            out[c] = m.format == Format::F32   ? load_float(value)
+                     : m.format == Format::F16 ? half_to_float(load16(value))
+                                               : bfloat_to_float(load16(value));
+        }
+        return;
+    }
+    const int64_t width = m.format == Format::Q2 ? 64 : 32, bytes = row_block_bytes(m.format, width);
+    for (int64_t c = 0; c < m.cols; c += width, at += bytes)
+        unpack_codes(m, at, r, std::min(width, m.cols - c), width, out + c);
+}
+
+void unpack_table_row(const RowTable& table, const std::byte* bytes, int64_t width, float* out) {
+    using Kind = RowTable::Kind;
+    for (int64_t i = 0; i < width; ++i) {
+        switch (table.kind) {
+            case Kind::F32: out[i] = load_float(bytes + 4 * i); break;
+            case Kind::F16: out[i] = half_to_float(load16(bytes + 2 * i)); break;
+            case Kind::BF16: out[i] = bfloat_to_float(load16(bytes + 2 * i)); break;
+            case Kind::Q8_0: {
+                const std::byte* block = bytes + 34 * (i / 32);
+                out[i] = float(int8_t(block[2 + i % 32])) * half_to_float(load16(block));
+                break;
+            }
+            case Kind::Q4_0: {  // low nibbles are values 0-15 of a block, high ones 16-31
+                const std::byte* block = bytes + 18 * (i / 32);
+                int byte = int(block[2 + i % 16]);
+                out[i] = float((i % 32 < 16 ? byte & 15 : byte >> 4) - 8) * half_to_float(load16(block));
+                break;
+            }
+        }
+    }
+}
+
+}  // namespace gemsmith

@@ -1,0 +1,77 @@
+// One thread's walk through a program. Every function does this thread's share of one kind of step.
+#pragma once
+
+#include "../isa/table.h"
+#include "engine.h"
+
+namespace gemsmith {
+
+class Worker {
+public:
+    Worker(Engine& engine, int thread) : e(engine), k(isa()), thread(thread) {}
+    void walk();
+
+private:
+    void run(const Step& step);
+    int64_t num_rows(const Step& step) const {
+        return step.picked || e.selected_ ? e.rows_.wanted.size() : e.rows_.all.size();
+    }
+    const Rows& rows() const { return e.selected_ ? e.rows_.wanted : e.rows_.all; }
+    int64_t row_in_all(int64_t t, bool is_wanted) const { return is_wanted ? e.rows_.wanted_index[size_t(t)] : t; }
+    Buffer& buffer(int32_t i) const { return e.buffers_[size_t(i)]; }
+    Lane& lane(int32_t i) const { return e.lanes_[size_t(i)]; }
+    float* scratch(int64_t floats) const;
+
+    // Row blocks [begin, end) times all rows; `out` is where the first of these blocks goes.
+    void multiply(const Matrix& m, int64_t begin, int64_t end, const Activations& x, int64_t rows, float* out,
+                  int64_t stride) const {
+        k.matmul(m, begin, end, x, rows, out - begin * BLOCK_ROWS, stride);
+    }
+
+    // Calls f(begin, end) for this thread's parts of 0 .. total - 1: one piece each where `whole`, so that a thread
+    // reads one stream of weights; else pieces of `grain`, taken as threads come for them.
+    template <typename F>
+    void share(int64_t total, int64_t grain, bool whole, F f);
+    void make_lane(const Step& step, Lane& lane, int64_t row, const float* values, int64_t n) const;
+    void gate_units(Lane& out, int64_t row, int64_t unit, const float* gate, const float* up, int64_t n, int32_t forms) const;
+
+    void embed(const Step&);            // rows.cpp
+    void lane_of(const Step&);
+    void norm(const Step&);
+    void residual(const Step&);
+    void per_layer(const Step&);
+    void pick(const Step&);
+    void select(const Step&);
+    void output(const Step&);
+    void matmul(const Step&);           // matrices.cpp
+    void gated_up(const Step&);
+    void per_layer_gate(const Step&);
+    void keys(const Step&);             // attend.cpp
+    void queries(const Step&);
+    void attend(const Step&, bool merging);
+    void route(const Step&);            // experts.cpp
+    void gather(const Step&);
+    void experts_up(const Step&);
+    void experts_down(const Step&);
+    void experts_residual(const Step&);
+
+    Engine& e;
+    const IsaTable& k;
+    int thread;
+    size_t index = 0;  // of the step at work
+};
+
+template <typename F>
+void Worker::share(int64_t total, int64_t grain, bool whole, F f) {
+    const int64_t threads = e.pool_.threads();
+    if (whole || threads == 1) {
+        const int64_t begin = total * thread / threads, end = total * (thread + 1) / threads;
+        if (begin < end) f(begin, end);
+        return;
+    }
+    std::atomic<int64_t>& taken = e.taken_[index];
+    for (int64_t begin; (begin = taken.fetch_add(grain, std::memory_order_relaxed)) < total;)
+        f(begin, std::min(total, begin + grain));
+}
+
+}  // namespace gemsmith
