@@ -3,9 +3,8 @@
 Only the full-attention layers can see a far pair, so this ability shows that they work. Training examples ask several
 questions about one list: the list is the costly part, an answer more costs few tokens. Held-out examples ask one.
 
-A question before a far list takes two steps, back to the question and from it to the pair. Sliding layers find near
-questions and then never teach the full ones to look; so training asks that way often, and from the first step puts idle
-words between the question and a list that is still short. `dev/LOG.md` tells what happened without.
+Held-out questions follow the list. Training also asks before it, near and far: two steps, back to the question and
+from it to the pair. One run in four has learnt that; `dev/LOG.md` tells of them.
 """
 
 from __future__ import annotations
@@ -57,9 +56,8 @@ def lookup(rng: random.Random, split: Split, difficulty: float) -> Example:
     keys = rng.sample(list(pairs), num_questions)
     layout, separator = rng.choice(LAYOUTS)
     listed = separator.join(layout.format(key, value) for key, value in pairs.items())
-    if rng.random() < (0.5 if split == "train" else 0.2):
-        idle = _idle_words(rng, pairs) if split == "train" else ""
-        first = rng.choice(BEFORE).format(list=idle + listed, key=keys[0])
+    if split == "train" and rng.random() < 0.5:
+        first = rng.choice(BEFORE).format(list=_idle_words(rng, pairs) + listed, key=keys[0])
     else:
         first = rng.choice(AFTER).format(list=listed, key=keys[0])
     return Example("lookup", _turns(rng, pairs, first, keys))

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import os
 import warnings
+from pathlib import Path
 from typing import Any
 
+from gemsmith import kernels
 from gemsmith.chat.template import template_warning
 from gemsmith.config import GenerationConfig, ModelConfig, preset
 from gemsmith.config.fields import shown
 from gemsmith.engine.model import Model
+from gemsmith.engine.packing import packed
 from gemsmith.errors import GemsmithError, ModelFileError
 from gemsmith.formats.checkpoint import Checkpoint, open_checkpoint
 from gemsmith.formats.gguf import GgufCheckpoint, open_gguf
+from gemsmith.formats.pack import Pack, open_pack
 from gemsmith.hub.fetch import fetched
-from gemsmith.hub.names import DEFAULT_TOKENIZER, resolve
-from gemsmith.runtime.plan import admitted_context
+from gemsmith.hub.names import DEFAULT_TOKENIZER, EMBEDDED, Resolved, resolve
+from gemsmith.runtime.plan import admitted_context, admitted_packed_context
 from gemsmith.runtime.probe import total_memory
-from gemsmith.runtime.select import open_runtime
-from gemsmith.tokenizer import load_tokenizer
+from gemsmith.runtime.select import check_settings, has_torch, open_packed_runtime, open_runtime
+from gemsmith.tokenizer import Tokenizer, load_tokenizer
 
 
 def load(
@@ -29,18 +33,24 @@ def load(
     device: str | None = None,
     threads: int | None = None,
     max_context: int | None = None,
+    kv: str | None = None,
 ) -> Model:
-    """Load a model by embedded name ("pebble"), from a checkpoint folder, or a seeded stand-in ("tiny-random-e2b").
+    """Load a model by embedded name ("pebble"), from a checkpoint folder, a pack (`gemsmith quantize`) or a .gguf file,
+    or a seeded stand-in ("tiny-random-e2b").
 
     Names of the Hugging Face Hub ("e2b", "google/gemma-4-E2B-it@main") mean the copy in its cache; one that is not
     there is fetched first, which is told on stderr (DownloadError, also where HF_HUB_OFFLINE=1 forbids it).
-    `dtype` is "float32", "bfloat16" or "float16"; `max_context` in tokens, at most what the model was built for.
+    `backend` is "cpu", the native engine, or "torch", the reference, which also computes on GPUs and in a `dtype` of
+    "float32", "bfloat16" or "float16". Left open, packs, GGUF files and embedded models run on the native engine, as
+    does everything where torch is not installed. `kv` is what that engine stores keys and values in: "bf16", "q8" or
+    "f32". `max_context` in tokens, at most what the model was built for.
     Raises ModelNotFoundError, ModelFileError, MissingDependencyError, or GemsmithError for impossible settings.
     """
     found = resolve(source)
     if found.kind == "remote":
         found = fetched(found, memory=total_memory())
     options: dict[str, Any] = {"backend": backend, "dtype": dtype, "device": device, "threads": threads}
+    check_settings(backend=backend, threads=threads)
     if found.kind == "random":
         config = preset(found.name)
         _check_context(config, max_context)
@@ -51,24 +61,73 @@ def load(
     if found.kind == "config":
         raise ModelFileError(f"{found.name} describes a model but holds no weights; give the folder of a checkpoint")
     assert found.path is not None
+    if found.kind == "pack":
+        if "torch" in (backend, *([] if dtype is None and device is None else ["torch"])):
+            raise GemsmithError(
+                f"{found.name} is a pack, which runs on the native engine alone: leave out backend, dtype and device,"
+                " or load the model that it was made from"
+            )
+        return _native(found.name, open_pack(found.path), threads=threads, kv=kv, max_context=max_context)
     checkpoint = open_gguf(found.path) if found.kind == "gguf" else open_checkpoint(found.path)
-    text = checkpoint.config.text
+    if _is_for_native(found, backend, dtype, device):
+        pack = packed(checkpoint, *_file_of(found.path))
+        return _native(found.name, pack, threads=threads, kv=kv, max_context=max_context)
+    if kv is not None:
+        warnings.warn(f"kv={kv!r} is the native engine's, and {found.name} runs on torch: not used", stacklevel=2)
     _check_context(checkpoint.config, max_context)
     limit = admitted_context(found.name, checkpoint.config, checkpoint, asked=max_context, dtype=dtype, device=device)
     if message := template_warning(checkpoint.chat_template):
         warnings.warn(f"{found.name}: {message}", stacklevel=2)
-    tokenizer = load_tokenizer(checkpoint.tokenizer_path) if checkpoint.tokenizer_path else None
-    if tokenizer is not None and tokenizer.vocab_size > text.vocab_size:
-        raise ModelFileError(
-            f"the tokenizer of {found.name} has {tokenizer.vocab_size} tokens but the model's table only"
-            f" {text.vocab_size}; the files belong to different models"
-        )
-    generation = _generation_config(checkpoint)
+    tokenizer = _tokenizer(found.name, checkpoint)
     runtime = open_runtime(checkpoint.config, checkpoint, **options)
-    return Model(found.name, checkpoint.config, runtime, tokenizer, generation, limit)
+    return Model(found.name, checkpoint.config, runtime, tokenizer, _generation_config(checkpoint), limit)
 
 
-def _generation_config(checkpoint: Checkpoint | GgufCheckpoint) -> GenerationConfig:
+def _is_for_native(found: Resolved, backend: str | None, dtype: str | None, device: str | None) -> bool:
+    """Whether the native engine takes this model: told so, or nobody asked for torch and it is the better one."""
+    if backend is not None:
+        return backend == "cpu"
+    if dtype is not None or device is not None or not kernels.available():
+        return False
+    return found.kind == "gguf" or found.name in EMBEDDED or not has_torch()
+
+
+def _file_of(path: Path) -> tuple[Path, int]:
+    """The file that stands for a model's identity, and the bytes of all its weights."""
+    if path.is_file():
+        return path, path.stat().st_size
+    files = sorted(path.glob("*.safetensors"))
+    return files[0], sum(file.stat().st_size for file in files)
+
+
+def _native(name: str, pack: Pack, *, threads: int | None, kv: str | None, max_context: int | None) -> Model:
+    """A pack on the native engine."""
+    _check_context(pack.config, max_context)
+    table = pack.tensors.get("model.language_model.embed_tokens_per_layer.weight")
+    weights = pack.nbytes - (table.buffer.nbytes if table is not None and table.path is not None else 0)
+    sizes = {"q8": 1.02, "f32": 4.0}
+    limit = admitted_packed_context(
+        name, pack.config, weights, asked=max_context, value_bytes=sizes.get(kv or "bf16", 2.0)
+    )
+    if message := template_warning(pack.chat_template):
+        warnings.warn(f"{name}: {message}", stacklevel=3)
+    runtime = open_packed_runtime(pack, threads=threads, kv=kv)
+    return Model(name, pack.config, runtime, _tokenizer(name, pack), _generation_config(pack), limit)
+
+
+def _tokenizer(name: str, checkpoint: Checkpoint | GgufCheckpoint | Pack) -> Tokenizer | None:
+    if checkpoint.tokenizer_path is None:
+        return None
+    tokenizer, num_rows = load_tokenizer(checkpoint.tokenizer_path), checkpoint.config.text.vocab_size
+    if tokenizer.vocab_size > num_rows:
+        raise ModelFileError(
+            f"the tokenizer of {name} has {tokenizer.vocab_size} tokens but the model's table only"
+            f" {num_rows}; the files belong to different models"
+        )
+    return tokenizer
+
+
+def _generation_config(checkpoint: Checkpoint | GgufCheckpoint | Pack) -> GenerationConfig:
     """The checkpoint's own, else the family's; a folder without a chat template is then taken for a base model's."""
     if checkpoint.generation_config is not None:
         return GenerationConfig.from_json(checkpoint.generation_config)

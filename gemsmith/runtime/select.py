@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Mapping
 
+from gemsmith import kernels
 from gemsmith.config import ModelConfig, TextConfig
 from gemsmith.config.fields import shown
 from gemsmith.errors import GemsmithError, MissingDependencyError
+from gemsmith.formats.pack import Pack
 from gemsmith.formats.tensor import TensorView
 from gemsmith.runtime.protocol import Runtime
 
-BACKENDS = ("torch",)
+BACKENDS = ("cpu", "torch")
 
 
 def open_runtime(
@@ -27,10 +31,9 @@ def open_runtime(
     A text config alone stands for a model without senses.
     GemsmithError for a backend, dtype or device that does not exist here; MissingDependencyError without torch.
     """
-    if backend not in (None, *BACKENDS):
-        raise GemsmithError(f"there is no backend {backend!r}; known are {', '.join(BACKENDS)}")
-    if threads is not None and (type(threads) is not int or not 1 <= threads <= 1024):
-        raise GemsmithError(f"threads must be a whole number from 1 to 1024, found {shown(threads)}")
+    check_settings(backend=backend, threads=threads)
+    if backend == "cpu":
+        raise GemsmithError("the native engine (backend 'cpu') runs packs, GGUF files and checkpoints with weights")
     try:
         from gemsmith.runtime.torch import (
             TorchRuntime,
@@ -44,7 +47,7 @@ def open_runtime(
     except ModuleNotFoundError as missing:
         if missing.name != "torch":
             raise
-        raise MissingDependencyError("torch", "torch", "running a model") from missing
+        raise _no_engine() from missing
     if threads is not None:
         set_threads(threads)
     whole = ModelConfig.of(config)
@@ -54,3 +57,36 @@ def open_runtime(
     model = load_text_model(whole.text, tensors, dtype=dtype, device=device)
     senses = load_senses(whole, tensors, model)
     return TorchRuntime(model, files_under(model, tensors, senses), senses)
+
+
+def open_packed_runtime(pack: Pack, *, threads: int | None = None, kv: str | None = None) -> Runtime:
+    """The native engine with a pack's weights. MissingDependencyError where it was not built."""
+    from gemsmith.runtime.cpu import open_cpu_runtime
+
+    return open_cpu_runtime(pack, threads=threads, kv=kv)
+
+
+def check_settings(*, backend: str | None, threads: int | None) -> None:
+    """GemsmithError for a backend that does not exist, or a number of threads that is none."""
+    if backend not in (None, *BACKENDS):
+        raise GemsmithError(f"there is no backend {backend!r}; known are {', '.join(BACKENDS)}")
+    if threads is not None and (type(threads) is not int or not 1 <= threads <= 1024):
+        raise GemsmithError(f"threads must be a whole number from 1 to 1024, found {shown(threads)}")
+
+
+def has_torch() -> bool:
+    """Whether torch is installed; it is not imported to see."""
+    return "torch" in sys.modules or importlib.util.find_spec("torch") is not None
+
+
+def _no_engine() -> MissingDependencyError:
+    """What to install: torch, and where the native engine was not built, what builds it."""
+    missing = MissingDependencyError("torch", "torch", "running this model")
+    if not kernels.available():
+        missing.args = (
+            "running a model needs an engine, and there is none: the native one was not built when gemsmith was"
+            " installed (no C++ compiler was found), and torch is not installed; run one of:\n"
+            "  apt-get install g++ python3-dev, then install gemsmith again (the native engine: small and fast)\n"
+            "  pip install 'gemsmith[torch]' (the reference engine)",
+        )
+    return missing

@@ -20,7 +20,7 @@ TEXT = preset("tiny-random-e2b").text
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"backend": "abacus"}, "no backend 'abacus'; known are torch"),
+        ({"backend": "abacus"}, "no backend 'abacus'; known are cpu, torch"),
         ({"dtype": "int3"}, "dtype 'int3' is not one of float32, bfloat16, float16"),
         ({"device": "moon"}, "there is no device 'moon'; known are cpu, cuda"),
         ({"device": "meta"}, "there is no device 'meta'"),

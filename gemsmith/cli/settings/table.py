@@ -43,6 +43,8 @@ LOADING = (
     Setting("dtype", str, "NAME", "compute in float32, bfloat16 or float16", "chosen for the machine",
             choices=("float32", "bfloat16", "float16")),
     Setting("device", str, "NAME", "compute on cpu, cuda, cuda:1, mps", "chosen for the machine"),
+    Setting("kv", str, "NAME", "keep keys and values in bf16, q8 or f32", "bf16",
+            choices=("bf16", "q8", "f32")),
 )  # fmt: skip
 
 SAMPLING = (

@@ -6,5 +6,6 @@ engine.py   the program behind the runtime protocol
 
 from gemsmith.runtime.cpu.engine import CpuRuntime
 from gemsmith.runtime.cpu.lower import Program, lower
+from gemsmith.runtime.cpu.open import KV, open_cpu_runtime
 
-__all__ = ["CpuRuntime", "Program", "lower"]
+__all__ = ["KV", "CpuRuntime", "Program", "lower", "open_cpu_runtime"]

@@ -79,6 +79,11 @@ class CpuRuntime:
         threads: int = self._engine.threads
         return threads
 
+    @property
+    def weight_bytes(self) -> dict[str, int]:
+        """Bytes of each of the text decoder's packed tensors."""
+        return {name: view.buffer.nbytes for name, view in self.program.tensors.items() if view.arrangement != "plain"}
+
     def new(self) -> int:
         handle: int = self._engine.create()
         return handle

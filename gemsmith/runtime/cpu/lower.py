@@ -3,8 +3,8 @@
 Read top to bottom, `lower` is the forward pass of `gemsmith.model.text` once more, in the engine's words: *buffers* are
 float rows, *lanes* are rows made ready for a matrix (8-bit codes with a scale per 32, or floats, as the matrix wants).
 What saves time is visible here: prompts go through the layers that make K/V only, the last of these makes only K and V
-for rows nobody reads (`select` drops them), gates are multiplied and quantised while they are near, norms are fused with
-the residual before them. `str(program)` prints the list.
+for rows nobody reads (`select` drops them), gates are multiplied and quantised while they are near, norms are fused
+with the residual before them. `str(program)` prints the list.
 
     D hidden   N query heads   K key/value heads   H head dim   F mlp width   P per-layer width   E experts
 """
@@ -24,8 +24,9 @@ from gemsmith.formats.pack import PackedView
 
 # As native/engine/program.h numbers them.
 OPS = (
-    "embed", "lane", "pick_lane", "norm", "matmul", "per_layer", "keys", "queries", "select", "attend", "merge", "lane_of",
-    "residual", "gated_up", "per_layer_gate", "route", "gather", "experts_up", "experts_down", "experts_residual", "output",
+    "embed", "lane", "pick_lane", "norm", "matmul", "per_layer", "keys", "queries", "select", "attend", "merge",
+    "lane_of", "residual", "gated_up", "per_layer_gate", "route", "gather", "experts_up", "experts_down",
+    "experts_residual", "output",
 )  # fmt: skip
 FLOATS, CODES = 1, 2
 BLOCK = 32
@@ -116,7 +117,7 @@ class Program:
 
 
 def lower(text: TextConfig, tensors: Mapping[str, PackedView], *, dtype: str | None = None) -> Program:
-    """The program of a model. `dtype` is the type that scales of looked-up rows are rounded to: the checkpoint's own."""
+    """The program of a model. Scales of looked-up rows are rounded to `dtype`: unless given, the checkpoint's own."""
     dtype = dtype or text.dtype
     program = Program(
         text,
@@ -183,7 +184,8 @@ class _Lowering:
             add("per_layer", out="early", vectors=norm, first=0, end=self.last_maker, scalar=scale)
         late = {"view": context, "first_block": base // BLOCK, "end_block": _blocks(end)}
         add("matmul", in_="picked", out="late", matrices=[late], picked=True)
-        add("per_layer", out="late", vectors=norm, first=self.last_maker, end=text.num_hidden_layers, column=base, scalar=scale, picked=True)  # fmt: skip
+        layers = {"first": self.last_maker, "end": text.num_hidden_layers}
+        add("per_layer", out="late", vectors=norm, **layers, column=base, scalar=scale, picked=True)
 
     def _facts(self, layer: LayerConfig) -> dict[str, Any]:
         """What the engine must know of a layer; keys and values stand behind the queries in `qkv`."""

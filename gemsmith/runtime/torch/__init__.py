@@ -4,6 +4,7 @@ from gemsmith.runtime.torch.engine import TorchRuntime, set_threads
 from gemsmith.runtime.torch.weights import (
     files_under,
     load_senses,
+    load_senses_alone,
     load_text_model,
     make_random_senses,
     make_random_text_model,
@@ -13,6 +14,7 @@ __all__ = [
     "TorchRuntime",
     "files_under",
     "load_senses",
+    "load_senses_alone",
     "load_text_model",
     "make_random_senses",
     "make_random_text_model",

@@ -30,6 +30,12 @@ class TorchSoft:
         return rows
 
 
+def soft_tokens(senses: Senses | None, media: Prepared) -> TorchSoft:
+    """Soft tokens for whoever executes the text model. UnsupportedMediaError where the sense is absent."""
+    with torch.inference_mode():
+        return TorchSoft(encoded(senses, media))
+
+
 def encoded(senses: Senses | None, media: Prepared) -> Tensor:
     """Soft tokens [M, D]; of a clip, frame after frame. UnsupportedMediaError where the sense is absent."""
     if isinstance(media, Waveform):

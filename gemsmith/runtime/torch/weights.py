@@ -46,6 +46,15 @@ def load_senses(config: ModelConfig, tensors: Mapping[str, TensorView], beside: 
     return _filled(senses, tensors, SENSES_PREFIX, weight.device, weight.dtype)
 
 
+def load_senses_alone(config: ModelConfig, tensors: Mapping[str, TensorView]) -> Senses:
+    """The senses beside another engine's text model: on the processor, in float32 where they are small."""
+    with torch.device("meta"):
+        senses = Senses(config)
+    device = torch.device("cpu")
+    dtype = choose_dtype(None, device, sum(p.numel() for p in senses.parameters()), config.text)
+    return _filled(senses, tensors, SENSES_PREFIX, device, dtype)
+
+
 def make_random_text_model(
     text: TextConfig, seed: int = 0, *, dtype: str | None = None, device: str | None = None
 ) -> TextModel:
