@@ -37,7 +37,7 @@ pygments_style, pygments_dark_style = "default", "github-dark"
 
 # Every name that a signature or a sentence of ours refers to must be on a page. Other projects' names stay plain.
 nitpicky = True
-nitpick_ignore_regex = [(r"py:.*", r"(?!gemsmith\b).*")]
+nitpick_ignore_regex = [(r"py:.*", r"(?!gemsmith\b).*"), (r"py:class", r"gemsmith\.tokenizer\.table\.Table")]
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
