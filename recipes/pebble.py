@@ -50,9 +50,16 @@ MIXTURES = ((LAST_FROM, LAST_WEIGHTS), (LATER_FROM, LATER_WEIGHTS), (LATE_FROM, 
 LONG_FROM = 8_000  # at last, longer rows with conversations of up to thirty questions
 LONG_ROWS, LONG_LENGTH, LONG_MAX_TARGETS = 6, 768, 240
 LONG_WEIGHTS = {**LAST_WEIGHTS, "long_chat": 5}
+SORTING_FROM = 8_600  # sorting is learnt last: a second, short fall of the rate, half of the examples sorting
+SORTING_WEIGHTS = {**LONG_WEIGHTS, "sort": 100}
 
 GENERATION = {"do_sample": False, "bos_token_id": 2, "eos_token_id": [1, 106, 50], "pad_token_id": 0}  # greedy
-CONFIG = TrainConfig(steps=8_600, learning_rates=((0, 1.5e-5), (199, 3e-3), (3_800, 3e-3), (7_000, 6e-4), (8_600, 0.0)))
+CONFIG = TrainConfig(
+    steps=9_200,
+    learning_rates=(
+        (0, 1.5e-5), (199, 3e-3), (3_800, 3e-3), (7_000, 6e-4), (8_600, 0.0), (8_640, 5e-4), (9_200, 0.0),
+    ),
+)  # fmt: skip
 
 
 def difficulty(ability: str, step: int) -> float:
@@ -68,7 +75,7 @@ def make_batch(step: int) -> Batch:
         max_targets = MAX_TARGETS if step < LATE_FROM else LATE_MAX_TARGETS
         stream = curriculum.stream(seed, weights=weights, difficulty=lambda ability: difficulty(ability, step))
         return pack(_tokenised(stream), rows=ROWS, length=LENGTH, max_targets=max_targets)
-    stream = curriculum.stream(seed, weights=LONG_WEIGHTS)
+    stream = curriculum.stream(seed, weights=LONG_WEIGHTS if step < SORTING_FROM else SORTING_WEIGHTS)
     return pack(_tokenised(stream), rows=LONG_ROWS, length=LONG_LENGTH, max_targets=LONG_MAX_TARGETS)
 
 

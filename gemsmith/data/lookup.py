@@ -57,7 +57,8 @@ def lookup(rng: random.Random, split: Split, difficulty: float) -> Example:
     layout, separator = rng.choice(LAYOUTS)
     listed = separator.join(layout.format(key, value) for key, value in pairs.items())
     if split == "train" and rng.random() < 0.5:
-        first = rng.choice(BEFORE).format(list=_idle_words(rng, pairs) + listed, key=keys[0])
+        idle = _idle_words(rng, pairs)
+        first = rng.choice(BEFORE).format(list=idle + listed, key=keys[0])
     else:
         first = rng.choice(AFTER).format(list=listed, key=keys[0])
     return Example("lookup", _turns(rng, pairs, first, keys))
