@@ -22,7 +22,7 @@ EPILOG = """\
 examples:
   gemsmith bench pebble
   gemsmith bench ./e2b.gguf --prompt 2048 --generate 64 --threads 2
-  gemsmith bench e2b --prompt 0 --depth 8192    tokens written after 8,192 others
+  gemsmith bench e2b --prompt 0 --depth 8192   # written after 8,192 others
   gemsmith bench pebble --json > speed.json
 
 Reading a prompt and writing tokens are timed apart; both begin with --depth
