@@ -183,5 +183,19 @@ class NativeEngineError(MissingDependencyError):
         )
 
 
+class NoEngineError(MissingDependencyError):
+    """Neither the native engine nor torch is there."""
+
+    def __init__(self) -> None:
+        self.package, self.extra = "an engine", "torch"
+        GemsmithError.__init__(
+            self,
+            "running a model needs an engine, and there is none: the native one was not built when gemsmith was"
+            " installed (was there a C++ compiler?), and torch is not installed; run one of:\n"
+            "  apt-get install g++ python3-dev, then install gemsmith again (the native engine: small and fast)\n"
+            "  pip install 'gemsmith[torch]' (the reference engine)",
+        )
+
+
 class TrainingError(GemsmithError):
     """A training run that cannot start, resume or go on."""

@@ -62,7 +62,7 @@ def load(
         raise ModelFileError(f"{found.name} describes a model but holds no weights; give the folder of a checkpoint")
     assert found.path is not None
     if found.kind == "pack":
-        if "torch" in (backend, *([] if dtype is None and device is None else ["torch"])):
+        if backend == "torch" or dtype is not None or device is not None:
             raise GemsmithError(
                 f"{found.name} is a pack, which runs on the native engine alone: leave out backend, dtype and device,"
                 " or load the model that it was made from"
@@ -105,10 +105,7 @@ def _native(name: str, pack: Pack, *, threads: int | None, kv: str | None, max_c
     _check_context(pack.config, max_context)
     table = pack.tensors.get("model.language_model.embed_tokens_per_layer.weight")
     weights = pack.nbytes - (table.buffer.nbytes if table is not None and table.path is not None else 0)
-    sizes = {"q8": 1.02, "f32": 4.0}
-    limit = admitted_packed_context(
-        name, pack.config, weights, asked=max_context, value_bytes=sizes.get(kv or "bf16", 2.0)
-    )
+    limit = admitted_packed_context(name, pack.config, weights, asked=max_context, kv=kv)
     if message := template_warning(pack.chat_template):
         warnings.warn(f"{name}: {message}", stacklevel=3)
     runtime = open_packed_runtime(pack, threads=threads, kv=kv)

@@ -29,6 +29,7 @@ ROWS = 512  # that one forward pass takes of a prompt
 LARGEST_PICTURE = 1120  # soft tokens; where pictures look both ways, one forward pass takes a picture whole
 LONGEST_SOUND = 30  # seconds that are heard at once
 MARGIN = 256 << 20  # bytes: torch itself, and what other programs take meanwhile
+KV_BYTES = {"bf16": 2.0, "q8": 1.02, "f32": 4.0}  # a number, its share of the head's scale counted in
 PACKED_MARGIN = 192 << 20  # bytes: Python, the tokenizer, activations of a prompt's chunk
 TABLE = "embed_tokens_per_layer.weight"
 
@@ -124,19 +125,15 @@ def admitted_context(
         return asked or most
     fitting = largest_context(config, number, memory, mapped=mapped)
     if asked is None and fitting >= min(LEAST_CONTEXT, most):
-        warnings.warn(
-            f"{name}: {_gb(memory)} of free memory hold {fitting:,} tokens of context, not the {most:,} of the model;"
-            " free some memory for more",
-            stacklevel=3,
-        )
-        return fitting
+        return _less(name, memory, fitting, most)
     raise GemsmithError(_refusal(name, config, number, asked or min(LEAST_CONTEXT, most), memory, fitting, mapped))
 
 
 def admitted_packed_context(
-    name: str, config: ModelConfig, weights: int, *, asked: int | None, value_bytes: float = 2
+    name: str, config: ModelConfig, weights: int, *, asked: int | None, kv: str | None = None
 ) -> int:
-    """The same for the native engine: `weights` bytes are read for every token, a number of K/V takes `value_bytes`."""
+    """The same for the native engine: `weights` bytes are read for every token, keys and values kept as `kv` says."""
+    value_bytes = KV_BYTES.get(kv or "bf16", KV_BYTES["bf16"])  # an unknown one is the engine's to refuse
     most, memory = config.text.max_position_embeddings, probe.available_memory()
 
     def total(context: int) -> int:
@@ -146,18 +143,23 @@ def admitted_packed_context(
         return asked or most
     fitting = max((n for n in range(0, most + 1, GROWTH) if total(n) <= memory), default=0)
     if asked is None and fitting >= min(LEAST_CONTEXT, most):
-        warnings.warn(
-            f"{name}: {_gb(memory)} of free memory hold {fitting:,} tokens of context, not the {most:,} of the model;"
-            " free some memory for more",
-            stacklevel=3,
-        )
-        return fitting
+        return _less(name, memory, fitting, most)
     context = asked or min(LEAST_CONTEXT, most)
     raise GemsmithError(
         f"{name} with {context:,} tokens of context needs {_gb(total(context))} of memory, of which weights are"
         f" {_gb(weights)}; free are {_gb(memory)}. Try a smaller --max-context, fewer bits"
         " (gemsmith quantize --to q4 or mix), or a smaller model, or close other programs"
     )
+
+
+def _less(name: str, memory: int, fitting: int, most: int) -> int:
+    """The context that fits, told to whoever loads the model."""
+    warnings.warn(
+        f"{name}: {_gb(memory)} of free memory hold {fitting:,} tokens of context, not the {most:,} of the model;"
+        " free some memory for more",
+        stacklevel=4,
+    )
+    return fitting
 
 
 def _refusal(

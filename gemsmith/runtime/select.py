@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from gemsmith import kernels
 from gemsmith.config import ModelConfig, TextConfig
 from gemsmith.config.fields import shown
-from gemsmith.errors import GemsmithError, MissingDependencyError
+from gemsmith.errors import GemsmithError, MissingDependencyError, NoEngineError
 from gemsmith.formats.pack import Pack
 from gemsmith.formats.tensor import TensorView
 from gemsmith.runtime.protocol import Runtime
@@ -47,7 +47,9 @@ def open_runtime(
     except ModuleNotFoundError as missing:
         if missing.name != "torch":
             raise
-        raise _no_engine() from missing
+        if kernels.available():
+            raise MissingDependencyError("torch", "torch", "running this model") from missing
+        raise NoEngineError() from missing
     if threads is not None:
         set_threads(threads)
     whole = ModelConfig.of(config)
@@ -77,16 +79,3 @@ def check_settings(*, backend: str | None, threads: int | None) -> None:
 def has_torch() -> bool:
     """Whether torch is installed; it is not imported to see."""
     return "torch" in sys.modules or importlib.util.find_spec("torch") is not None
-
-
-def _no_engine() -> MissingDependencyError:
-    """What to install: torch, and where the native engine was not built, what builds it."""
-    missing = MissingDependencyError("torch", "torch", "running this model")
-    if not kernels.available():
-        missing.args = (
-            "running a model needs an engine, and there is none: the native one was not built when gemsmith was"
-            " installed (no C++ compiler was found), and torch is not installed; run one of:\n"
-            "  apt-get install g++ python3-dev, then install gemsmith again (the native engine: small and fast)\n"
-            "  pip install 'gemsmith[torch]' (the reference engine)",
-        )
-    return missing

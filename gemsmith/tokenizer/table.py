@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 import sys
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn, overload
 
@@ -112,8 +112,8 @@ class Table:
         """What the table was made from; its tokens and merges are read when looked at."""
         return Vocabulary(
             source=self.source,
-            tokens=_Texts(self),
-            merges=_Merges(self),
+            tokens=_Strings(self.num_tokens, self.text),
+            merges=_Strings(self.num_merges, self.merge),
             special=frozenset(self._named("special").values()),
             whole=self._named("whole"),
             whole_normalized=self._named("whole_normalized"),
@@ -149,43 +149,22 @@ class Table:
         return {self.text(id): id for id in ids}
 
 
-class _Texts(Sequence[str]):
-    """The tokens of a table, by id."""
+class _Strings(Sequence[str]):
+    """The tokens of a table by id, or its merges by rank: read when they are looked at."""
 
-    def __init__(self, table: Table):
-        self._table = table
+    def __init__(self, count: int, read: Callable[[int], str]):
+        self._count, self._read = count, read
 
     def __len__(self) -> int:
-        return self._table.num_tokens
+        return self._count
 
     @overload
     def __getitem__(self, at: int) -> str: ...
     @overload
     def __getitem__(self, at: slice) -> list[str]: ...
     def __getitem__(self, at: int | slice) -> str | list[str]:
-        found = range(len(self))[at]
-        return self._table.text(found) if isinstance(found, int) else [self._table.text(id) for id in found]
+        found = range(self._count)[at]
+        return self._read(found) if isinstance(found, int) else [self._read(i) for i in found]
 
     def __iter__(self) -> Iterator[str]:
-        return map(self._table.text, range(len(self)))
-
-
-class _Merges(Sequence[str]):
-    """The merges of a table, by rank."""
-
-    def __init__(self, table: Table):
-        self._table = table
-
-    def __len__(self) -> int:
-        return self._table.num_merges
-
-    @overload
-    def __getitem__(self, at: int) -> str: ...
-    @overload
-    def __getitem__(self, at: slice) -> list[str]: ...
-    def __getitem__(self, at: int | slice) -> str | list[str]:
-        found = range(len(self))[at]
-        return self._table.merge(found) if isinstance(found, int) else [self._table.merge(rank) for rank in found]
-
-    def __iter__(self) -> Iterator[str]:
-        return map(self._table.merge, range(len(self)))
+        return map(self._read, range(self._count))

@@ -30,8 +30,7 @@ int64_t Engine::create() {
 }
 
 int64_t Engine::fork(int64_t handle) {
-    auto copy = std::make_unique<Sequence>(sequence(handle), 0);
-    sequences_[next_handle_] = std::move(copy);
+    sequences_[next_handle_] = sequence(handle).fork();
     return next_handle_++;
 }
 

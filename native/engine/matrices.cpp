@@ -27,18 +27,23 @@ void Worker::matmul(const Step& step) {
     });
 }
 
-// 64 (or, at the end, fewer) results of one row into columns from 64 * unit of a lane. `gate` and `up` stand in
-// alternating runs of 32.
+// 64 (or, at the end, fewer) values of one row into columns from 64 * unit of a lane.
+void Worker::put_unit(Lane& out, int64_t row, int64_t unit, const float* values, int64_t n, int32_t forms) const {
+    const int64_t column = unit * UNIT;
+    if (forms & FLOATS) std::copy_n(values, n, out.values.data() + row * out.width + column);
+    if (forms & CODES) {
+        const Quantized q = out.quantized().row(row);
+        k.quantize_row(values, n, {q.codes + column, q.scales + column / GROUP, q.sums + column / GROUP, q.stride});
+    }
+}
+
+// The same for gelu(gate) * up, where both stand in alternating runs of 32.
 void Worker::gate_units(Lane& out, int64_t row, int64_t unit, const float* gate, const float* up, int64_t n,
                         int32_t forms) const {
     alignas(64) float h[UNIT];
     for (int64_t i = 0; i < n; i += BLOCK_ROWS)
         k.gelu_gate(gate + 2 * i, up + 2 * i, std::min(BLOCK_ROWS, n - i), h + i);
-    if (forms & FLOATS) std::copy_n(h, n, out.values.data() + row * out.width + unit * UNIT);
-    if (forms & CODES) {
-        Quantized q = out.quantized().row(row);
-        k.quantize_row(h, n, {q.codes + unit * UNIT, q.scales + unit * (UNIT / GROUP), q.sums + unit * (UNIT / GROUP), q.stride});
-    }
+    put_unit(out, row, unit, h, n, forms);
 }
 
 void Worker::gated_up(const Step& step) {
@@ -74,11 +79,7 @@ void Worker::per_layer_gate(const Step& step) {
                 const int64_t c = u * UNIT, n = std::min(UNIT, P - c);
                 float* h = y + t * stride + (c - first * BLOCK_ROWS);
                 k.gelu_gate(h, inputs + c, n, h);
-                if (step.forms & FLOATS) std::copy_n(h, n, out.values.data() + t * out.width + c);
-                if (step.forms & CODES) {
-                    Quantized q = out.quantized().row(t);
-                    k.quantize_row(h, n, {q.codes + c, q.scales + c / GROUP, q.sums + c / GROUP, q.stride});
-                }
+                put_unit(out, t, u, h, n, step.forms);
             }
         }
     });

@@ -47,8 +47,9 @@ struct Step {
     int32_t num_matrices = 0;
     Matrix matrices[3] = {};
     int64_t first_block[3] = {}, end_block[3] = {}, columns[3] = {};
-    int64_t count = 1;               // experts: packed matrices one after the other
-    int64_t first = 0, end = 0;      // PerLayer: layers; PerLayerGate: buffer and column of the layer's input
+    // PerLayer: layers first .. end - 1; PerLayerGate: buffer and column of the layer's input; Lane, LaneOf: `end` values a
+    // row; ExpertsResidual: `first` is the experts' buffer
+    int64_t first = 0, end = 0;
     bool picked = false;             // works on the wanted rows already before `Select`
     const float* vectors[4] = {};
     float scalar = 1.0f;

@@ -14,9 +14,12 @@ Sequence::Sequence(const Program& program, KvFormat format) {
                                          : nullptr);
 }
 
-Sequence::Sequence(const Sequence& other, int) : length(other.length) {
-    for (const auto& cache : other.caches_)
-        caches_.push_back(cache ? std::make_unique<LayerCache>(cache->fork()) : nullptr);
+std::unique_ptr<Sequence> Sequence::fork() const {
+    std::unique_ptr<Sequence> twin(new Sequence());
+    twin->length = length;
+    for (const auto& cache : caches_)
+        twin->caches_.push_back(cache ? std::make_unique<LayerCache>(cache->fork()) : nullptr);
+    return twin;
 }
 
 void Sequence::reserve(int64_t num_tokens) {

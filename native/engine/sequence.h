@@ -13,8 +13,8 @@ constexpr int64_t SLACK = 256;  // positions that rings hold beyond their window
 class Sequence {
 public:
     Sequence(const Program& program, KvFormat format);
-    Sequence(const Sequence& other, int);  // a fork
 
+    std::unique_ptr<Sequence> fork() const;
     void reserve(int64_t num_tokens);      // room for so many more
     void trim(int64_t length);             // std::invalid_argument where a window has moved past it
     int64_t nbytes() const;
@@ -23,6 +23,7 @@ public:
     int64_t length = 0;
 
 private:
+    Sequence() = default;
     std::vector<std::unique_ptr<LayerCache>> caches_;  // null where a layer reads another's
 };
 

@@ -33,6 +33,7 @@ private:
     template <typename F>
     void share(int64_t total, int64_t grain, bool whole, F f);
     void make_lane(const Step& step, Lane& lane, int64_t row, const float* values, int64_t n) const;
+    void put_unit(Lane& out, int64_t row, int64_t unit, const float* values, int64_t n, int32_t forms) const;
     void gate_units(Lane& out, int64_t row, int64_t unit, const float* gate, const float* up, int64_t n, int32_t forms) const;
 
     void embed(const Step&);            // rows.cpp

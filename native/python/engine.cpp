@@ -87,7 +87,6 @@ Step to_step(const nb::dict& d) {
             s.first_block[i] = get_or<int64_t>(matrix, "first_block", 0);
             s.end_block[i] = get_or<int64_t>(matrix, "end_block", s.matrices[i].num_blocks());
             s.columns[i] = get_or<int64_t>(matrix, "column", 0);
-            s.count = get_or<int64_t>(matrix, "count", 1);
         }
     if (d.contains("column")) s.columns[0] = get<int64_t>(d, "column");
     if (d.contains("vectors")) {

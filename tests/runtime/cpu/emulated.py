@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gemsmith import quant
 from gemsmith.config import TextConfig
-from gemsmith.formats.pack import Pack, PackedView
+from gemsmith.formats.pack import Pack, PackedView, packed_tensors
 from gemsmith.formats.tensor import TensorView
 from gemsmith.model.text import TextModel
 from gemsmith.runtime.torch import load_text_model
@@ -25,8 +25,6 @@ GROUP = 32
 
 def unpacked(text: TextConfig, pack: Pack) -> tuple[TextModel, set[str]]:
     """The model in float32 with the numbers that the packed bytes stand for, and the names of its 8-bit inputs."""
-    from gemsmith.formats.pack.plan import packed_tensors
-
     views: dict[str, TensorView] = {}
     coded = set()
     for tensor in packed_tensors(text):
@@ -86,11 +84,10 @@ def rounded_inputs(model: TextModel, coded: set[str]) -> Iterator[None]:
         return plain(rounded(x) if weight.untyped_storage().data_ptr() in storages else x, weight, *rest)
 
     F.linear = linear
-    torch.nn.functional.linear = linear
     try:
         yield
     finally:
-        F.linear = torch.nn.functional.linear = plain
+        F.linear = plain
 
 
 def emulated_logits(text: TextConfig, pack: Pack, prompts: list[list[int]]) -> list[np.ndarray]:
