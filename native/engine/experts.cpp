@@ -47,7 +47,7 @@ void Worker::route(const Step& step) {
 }
 
 void Worker::gather(const Step& step) {
-    share(num_rows(step) * e.program_.dims.num_active_experts, 8, false, [&](int64_t begin, int64_t end) {
+    share(num_rows(step) * e.program_.dims.num_active_experts, 8, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) lane(step.out).copy_row(i, lane(step.in), e.source_of_[size_t(i)]);
     });
 }
@@ -57,7 +57,7 @@ void Worker::experts_up(const Step& step) {
     const int64_t blocks = m.num_blocks(), units = ceil_div(blocks, 4), bytes = row_block_bytes(m.format, m.cols) * blocks;
     const bool single = num_rows(step) == 1;
     const int64_t at_once = single ? 4 : 1;
-    share(int64_t(e.used_experts_.size()) * units, 1, single, [&](int64_t begin, int64_t end) {
+    share_streams(int64_t(e.used_experts_.size()) * units, 1, single, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end;) {
             const size_t used = size_t(i / units);
             const int64_t u = i % units, num = std::min({at_once, end - i, units - u});
@@ -79,7 +79,7 @@ void Worker::experts_down(const Step& step) {
     const Matrix& m = step.matrices[0];
     const int64_t blocks = m.num_blocks(), bytes = row_block_bytes(m.format, m.cols) * blocks;
     Buffer& out = buffer(step.out);
-    share(int64_t(e.used_experts_.size()) * blocks, 4, num_rows(step) == 1, [&](int64_t begin, int64_t end) {
+    share_streams(int64_t(e.used_experts_.size()) * blocks, 4, num_rows(step) == 1, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end;) {
             const size_t used = size_t(i / blocks);
             const int64_t b = i % blocks, num = std::min(end - i, blocks - b);
@@ -95,7 +95,7 @@ void Worker::experts_residual(const Step& step) {
     const int64_t D = e.program_.dims.hidden_size, A = e.program_.dims.num_active_experts;
     const float eps = e.program_.dims.eps;
     const Buffer& experts = buffer(int32_t(step.first));
-    share(num_rows(step), 1, false, [&](int64_t begin, int64_t end) {
+    share(num_rows(step), 1, [&](int64_t begin, int64_t end) {
         float* sum = scratch(2 * D);
         float* dense = sum + D;
         for (int64_t t = begin; t < end; ++t) {

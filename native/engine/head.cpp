@@ -49,11 +49,12 @@ void Engine::head(const float* hidden, int64_t num_rows, int64_t rows_at_once, c
             if (head_lane_.forms & FLOATS) std::copy_n(x, D, head_lane_.values.data() + t * head_lane_.width);
             if (head_lane_.forms & CODES) k.quantize_row(x, D, head_lane_.quantized().row(t));
         }
+        std::atomic<int64_t> taken = 0;
         pool_.run([&](int thread) {
             const int64_t stride = CHUNK_BLOCKS * BLOCK_ROWS;
             Array<float>& own = thread_scratch_[size_t(thread)];
             own.reserve(rows * stride);
-            for (int64_t c = chunks * thread / pool_.threads(); c < chunks * (thread + 1) / pool_.threads(); ++c) {
+            for (int64_t c; (c = taken.fetch_add(1, std::memory_order_relaxed)) < chunks;) {
                 const int64_t begin = c * CHUNK_BLOCKS, end = std::min(blocks, begin + CHUNK_BLOCKS);
                 const int64_t first = begin * BLOCK_ROWS, count = std::min(V, end * BLOCK_ROWS) - first;
                 k.matmul(m, begin, end, head_lane_.from(0), rows, own.data() - first, stride);

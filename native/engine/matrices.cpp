@@ -14,7 +14,7 @@ void Worker::matmul(const Step& step) {
     for (int i = 0; i < step.num_matrices; ++i) total += step.end_block[i] - step.first_block[i];
     const Activations x = lane(step.in).from(0);
     Buffer& out = buffer(step.out);
-    share(total, 4, rows == 1, [&](int64_t begin, int64_t end) {
+    share_streams(total, 4, rows == 1, [&](int64_t begin, int64_t end) {
         int64_t before = 0;
         for (int i = 0; i < step.num_matrices; ++i) {
             const int64_t count = step.end_block[i] - step.first_block[i];
@@ -51,7 +51,7 @@ void Worker::gated_up(const Step& step) {
     const int64_t rows = num_rows(step), blocks = m.num_blocks(), units = ceil_div(blocks, 4);
     const int64_t at_once = rows == 1 ? 16 : 1;
     const Activations x = lane(step.in).from(0);
-    share(units, at_once, rows == 1, [&](int64_t begin, int64_t end) {
+    share_streams(units, 1, rows == 1, [&](int64_t begin, int64_t end) {
         float* y = scratch(rows * at_once * 4 * BLOCK_ROWS);
         for (int64_t u = begin; u < end; u += at_once) {
             const int64_t last = std::min(blocks, 4 * std::min(u + at_once, end)), stride = (last - 4 * u) * BLOCK_ROWS;
@@ -69,7 +69,7 @@ void Worker::per_layer_gate(const Step& step) {
     const int64_t rows = num_rows(step), P = m.rows, blocks = m.num_blocks();
     const Activations x = lane(step.in).from(0);
     Lane& out = lane(step.out);
-    share(ceil_div(blocks, 2), 1, rows == 1, [&](int64_t begin, int64_t end) {
+    share_streams(ceil_div(blocks, 2), 1, rows == 1, [&](int64_t begin, int64_t end) {
         const int64_t first = 2 * begin, last = std::min(2 * end, blocks), stride = (last - first) * BLOCK_ROWS;
         float* y = scratch(rows * stride);
         multiply(m, first, last, x, rows, y, stride);

@@ -37,7 +37,7 @@ void Lane::copy_row(int64_t to, const Lane& other, int64_t from) const {
 void Worker::embed(const Step&) {
     const Program& p = e.program_;
     const int64_t D = p.dims.hidden_size;
-    share(e.rows_.all.size(), 4, false, [&](int64_t begin, int64_t end) {
+    share(e.rows_.all.size(), 4, [&](int64_t begin, int64_t end) {
         for (int64_t t = begin; t < end; ++t) {
             const RowFacts& row = e.rows_.all.facts[size_t(t)];
             float* x = buffer(p.x).row(t);
@@ -65,14 +65,14 @@ void Worker::embed(const Step&) {
 
 void Worker::lane_of(const Step& step) {
     Buffer& from = buffer(step.op == Op::Lane ? e.program_.x : step.in);
-    share(num_rows(step), 1, false, [&](int64_t begin, int64_t end) {
+    share(num_rows(step), 1, [&](int64_t begin, int64_t end) {
         for (int64_t t = begin; t < end; ++t) make_lane(step, lane(step.out), t, from.row(t), step.end);
     });
 }
 
 void Worker::norm(const Step& step) {
     const int64_t D = e.program_.dims.hidden_size;
-    share(num_rows(step), 1, false, [&](int64_t begin, int64_t end) {
+    share(num_rows(step), 1, [&](int64_t begin, int64_t end) {
         float* y = scratch(D);
         for (int64_t t = begin; t < end; ++t) {
             k.rms_norm(buffer(e.program_.x).row(t), step.vectors[0], e.program_.dims.eps, D, y);
@@ -84,7 +84,7 @@ void Worker::norm(const Step& step) {
 void Worker::residual(const Step& step) {
     const int64_t D = e.program_.dims.hidden_size;
     const float eps = e.program_.dims.eps;
-    share(num_rows(step), 1, false, [&](int64_t begin, int64_t end) {
+    share(num_rows(step), 1, [&](int64_t begin, int64_t end) {
         float* y = scratch(D);
         for (int64_t t = begin; t < end; ++t) {
             float* x = buffer(e.program_.x).row(t);
@@ -102,7 +102,7 @@ void Worker::per_layer(const Step& step) {
     const Dimensions& dims = e.program_.dims;
     const int64_t P = dims.per_layer_width, num_layers = step.end - step.first;
     const float half = float(std::sqrt(0.5));
-    share(num_rows(step) * num_layers, 16, false, [&](int64_t begin, int64_t end) {
+    share(num_rows(step) * num_layers, 16, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {
             const int64_t t = i / num_layers, layer = step.first + i % num_layers;
             float* y = buffer(step.out).row(t) + layer * P - step.columns[0];
@@ -115,7 +115,7 @@ void Worker::per_layer(const Step& step) {
 }
 
 void Worker::pick(const Step& step) {
-    share(num_rows(step), 1, false, [&](int64_t begin, int64_t end) {
+    share(num_rows(step), 1, [&](int64_t begin, int64_t end) {
         for (int64_t t = begin; t < end; ++t) lane(step.out).copy_row(t, lane(step.in), row_in_all(t, true));
     });
 }
@@ -134,7 +134,7 @@ void Worker::select(const Step& step) {
 
 void Worker::output(const Step& step) {
     const int64_t D = e.program_.dims.hidden_size;
-    share(num_rows(step), 1, false, [&](int64_t begin, int64_t end) {
+    share(num_rows(step), 1, [&](int64_t begin, int64_t end) {
         for (int64_t t = begin; t < end; ++t)
             k.rms_norm(buffer(e.program_.x).row(t), step.vectors[0], e.program_.dims.eps, D, e.hidden_ + t * D);
     });

@@ -74,23 +74,31 @@ void unpack_row(const Matrix& m, int64_t row, float* out) {
 
 void unpack_table_row(const RowTable& table, const std::byte* bytes, int64_t width, float* out) {
     using Kind = RowTable::Kind;
-    for (int64_t i = 0; i < width; ++i) {
-        switch (table.kind) {
-            case Kind::F32: out[i] = load_float(bytes + 4 * i); break;
-            case Kind::F16: out[i] = half_to_float(load16(bytes + 2 * i)); break;
-            case Kind::BF16: out[i] = bfloat_to_float(load16(bytes + 2 * i)); break;
-            case Kind::Q8_0: {
-                const std::byte* block = bytes + 34 * (i / 32);
-                out[i] = float(int8_t(block[2 + i % 32])) * half_to_float(load16(block));
-                break;
+    switch (table.kind) {
+        case Kind::F32: std::memcpy(out, bytes, size_t(width) * sizeof(float)); return;
+        case Kind::F16:
+            for (int64_t i = 0; i < width; ++i) out[i] = half_to_float(load16(bytes + 2 * i));
+            return;
+        case Kind::BF16:
+            for (int64_t i = 0; i < width; ++i) out[i] = bfloat_to_float(load16(bytes + 2 * i));
+            return;
+        case Kind::Q8_0:
+            for (int64_t at = 0; at < width; at += 32, bytes += 34) {
+                const float scale = half_to_float(load16(bytes));
+                for (int64_t i = 0; i < std::min<int64_t>(32, width - at); ++i) out[at + i] = float(int8_t(bytes[2 + i])) * scale;
             }
-            case Kind::Q4_0: {  // low nibbles are values 0-15 of a block, high ones 16-31
-                const std::byte* block = bytes + 18 * (i / 32);
-                int byte = int(block[2 + i % 16]);
-                out[i] = float((i % 32 < 16 ? byte & 15 : byte >> 4) - 8) * half_to_float(load16(block));
-                break;
+            return;
+        case Kind::Q4_0:  // low nibbles are values 0-15 of a block, high ones 16-31
+            for (int64_t at = 0; at < width; at += 32, bytes += 18) {
+                const float scale = half_to_float(load16(bytes));
+                float values[32];
+                for (int i = 0; i < 16; ++i) {
+                    values[i] = float(int(bytes[2 + i] & std::byte{15}) - 8) * scale;
+                    values[16 + i] = float(int(bytes[2 + i] >> 4) - 8) * scale;
+                }
+                std::copy_n(values, std::min<int64_t>(32, width - at), out + at);
             }
-        }
+            return;
     }
 }
 

@@ -28,10 +28,14 @@ private:
         k.matmul(m, begin, end, x, rows, out - begin * BLOCK_ROWS, stride);
     }
 
-    // Calls f(begin, end) for this thread's parts of 0 .. total - 1: one piece each where `whole`, so that a thread
-    // reads one stream of weights; else pieces of `grain`, taken as threads come for them.
+    // Calls f(begin, end) for this thread's parts of 0 .. total - 1: pieces of `grain`, taken as threads come for them.
     template <typename F>
-    void share(int64_t total, int64_t grain, bool whole, F f);
+    void share(int64_t total, int64_t grain, F f);
+    // The same for work whose weights come from memory for one row (`streams`): a thread first has a linear stream to
+    // itself, most of its share; what is left goes in pieces that shrink towards the end, down to `grain`, since cores
+    // that share a machine are not equally fast at every moment.
+    template <typename F>
+    void share_streams(int64_t total, int64_t grain, bool streams, F f);
     void make_lane(const Step& step, Lane& lane, int64_t row, const float* values, int64_t n) const;
     void put_unit(Lane& out, int64_t row, int64_t unit, const float* values, int64_t n, int32_t forms) const;
     void gate_units(Lane& out, int64_t row, int64_t unit, const float* gate, const float* up, int64_t n, int32_t forms) const;
@@ -63,16 +67,25 @@ private:
 };
 
 template <typename F>
-void Worker::share(int64_t total, int64_t grain, bool whole, F f) {
-    const int64_t threads = e.pool_.threads();
-    if (whole || threads == 1) {
-        const int64_t begin = total * thread / threads, end = total * (thread + 1) / threads;
-        if (begin < end) f(begin, end);
-        return;
-    }
+void Worker::share(int64_t total, int64_t grain, F f) {
     std::atomic<int64_t>& taken = e.taken_[index];
     for (int64_t begin; (begin = taken.fetch_add(grain, std::memory_order_relaxed)) < total;)
         f(begin, std::min(total, begin + grain));
+}
+
+template <typename F>
+void Worker::share_streams(int64_t total, int64_t grain, bool streams, F f) {
+    if (!streams) return share(total, grain, f);
+    const int64_t threads = e.pool_.threads(), own = total * 3 / (4 * threads), rest = own * threads;
+    if (threads == 1) return f(0, total);
+    if (own) f(own * thread, own * (thread + 1));
+    std::atomic<int64_t>& taken = e.taken_[index];
+    for (int64_t done = taken.load(std::memory_order_relaxed); rest + done < total;) {
+        const int64_t piece = std::min(std::max(grain, (total - rest - done) / (2 * threads)), total - rest - done);
+        if (!taken.compare_exchange_weak(done, done + piece, std::memory_order_relaxed)) continue;
+        f(rest + done, rest + done + piece);
+        done = taken.load(std::memory_order_relaxed);
+    }
 }
 
 }  // namespace gemsmith

@@ -14,6 +14,10 @@
 constexpr int TILE = 16;
 constexpr int STREAM_TILE = 2;                     // tokens up to which a block's units go together: bytes decide
 constexpr int UNITS = BLOCK_ROWS / LANES;          // of a row block
+// Bytes from a block to what is fetched to the second-level cache meanwhile, where bytes decide: lines of a block are not
+// read in their order, which the processor's own prefetching wants. (Zen 4, two threads, share of plain reading: Q8 71 %
+// without, 74 % to the first cache at 2 to 16 KB, 85 to 88 % like this; Q4 and Q2 91 to 93 % either way.)
+constexpr int64_t AHEAD = 16 << 10;
 constexpr int64_t PASS_COLUMNS = 1536;             // of a pass over many tokens: 16 packed tokens fill 30 KB
 constexpr int64_t PASS_BYTES = 256 << 10;          // of weights that many tokens pass by, in a core's second cache
 
@@ -68,7 +72,11 @@ inline void tile(const std::byte* block, int64_t num_blocks, int unit, const Sou
         for (int t = 0; t < T; ++t)
             sums[u][t] = is_first ? splat(0.0f) : load(out + t * stride + (unit + u) * LANES);
 
-    for (int64_t b = 0; b < num_blocks; ++b, block += BLOCK_BYTES<F>)
+    for (int64_t b = 0; b < num_blocks; ++b, block += BLOCK_BYTES<F>) {
+        if constexpr (NUM_UNITS == UNITS) {
+#pragma GCC unroll 32
+            for (int64_t i = 0; i < BLOCK_BYTES<F>; i += 64) __builtin_prefetch(block + AHEAD + i, 0, 2);
+        }
         for (int u = 0; u < NUM_UNITS; ++u) {
             const Floats weight_scales = load_half(block + CODE_BYTES<F> + 2 * LANES * (unit + u));
 #pragma GCC unroll 2
@@ -82,6 +90,7 @@ inline void tile(const std::byte* block, int64_t num_blocks, int unit, const Sou
                                        multiply(weight_scales, splat(x.scale(t, g))), sums[u][t]);
             }
         }
+    }
 
     for (int u = 0; u < NUM_UNITS; ++u)
         for (int t = 0; t < T; ++t) store(out + t * stride + (unit + u) * LANES, sums[u][t]);

@@ -93,6 +93,8 @@ def open_pack(path: str | PathLike[str]) -> Pack:
     config = ModelConfig.load(folder / "config.json")
     file = folder / PACK_FILE
     data = mapped_file(file, TensorFileError)
+    if isinstance(data.obj, MappedFile):
+        data.obj.use_huge_pages()
     entries, policy, described, start = read_header(data, str(file))
     planned = {tensor.name: tensor for tensor in all_packed_tensors(config)}
     _check_names(planned, entries, described, str(file))

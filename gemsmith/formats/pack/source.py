@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,6 +10,7 @@ import numpy as np
 
 from gemsmith.config.model import ModelConfig
 from gemsmith.errors import ModelFileError
+from gemsmith.files import MappedFile
 from gemsmith.formats.pack.policy import MATRIX_OF, ROWS_OF
 from gemsmith.quant import BLOCK_ROWS, pack, pack_rows, row_bytes, unpack_rows
 from gemsmith.quant.floats import as_floats, check_finite
@@ -56,7 +56,7 @@ class Rows:
         self._row_bytes = row_bytes(ROWS_OF[self.dtype], self.cols)
         self._data = np.frombuffer(tensor.buffer, np.uint8)
         self.num_rows = self._data.nbytes // self._row_bytes
-        self._file = tensor.buffer.obj if isinstance(tensor.buffer.obj, mmap.mmap) else None
+        self._file = tensor.buffer.obj if isinstance(tensor.buffer.obj, MappedFile) else None
 
     def bytes_of(self, first: int, last: int) -> np.ndarray:
         """The rows first … last-1 as they stand in the file, uint8 [R, row_bytes]."""
@@ -90,14 +90,12 @@ class Rows:
         return self.bytes_of(first, last)
 
     def release(self, first: int, last: int) -> None:
-        """Give the pages of these rows back: mapped pages count as memory in use until somebody else wants it."""
-        if self._file is None or not hasattr(mmap, "MADV_DONTNEED"):
+        """Give the pages of these rows back."""
+        if self._file is None:
             return
         base = np.frombuffer(self._file, np.uint8).ctypes.data
         start = self._data.ctypes.data - base + first * self._row_bytes
-        stop = start + (last - first) * self._row_bytes
-        start -= start % mmap.PAGESIZE
-        self._file.madvise(mmap.MADV_DONTNEED, start, stop - start)
+        self._file.release(start, start + (last - first) * self._row_bytes)
 
     def slab(self) -> int:
         """Rows to take at a time, whole blocks of them."""

@@ -1,4 +1,4 @@
-"""Every byte of a pack against the sums in its header; read through the file, so that it takes no memory."""
+"""Every byte of a pack against the sums in its header; in pieces, so that it takes no memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 
 from gemsmith.errors import TensorFileError
-from gemsmith.files import regular_file
+from gemsmith.files import MappedFile, regular_file
 from gemsmith.formats.pack.head import PAGE
 from gemsmith.formats.pack.open import Pack, PackedView, open_pack
 from gemsmith.tokenizer.table import FILE_NAME as TOKENIZER_TABLE
@@ -17,7 +17,7 @@ from gemsmith.tokenizer.table import open_table
 
 Progress = Callable[[int, int], None]  # done, of how many
 
-_PIECE = 1 << 22  # bytes read at a time
+_PIECE = 1 << 22  # bytes looked at together: whole huge pages
 
 
 def verify_pack(path: str | PathLike[str], progress: Progress | None = None) -> Pack:
@@ -47,27 +47,27 @@ def damaged(pack: Pack, progress: Progress | None = None) -> list[str]:
     """The tensors of a pack whose bytes are not those that were written, by name."""
     views = sorted(pack.tensors.values(), key=lambda view: view.file_offset)
     assert views and views[0].path is not None, "a pack in memory has no sums"
+    assert pack.file is not None
     bad, done, total = [], 0, sum(_stored_bytes(view) for view in views)
-    with regular_file(views[0].path, TensorFileError) as (file, _):
-        _forget_pages(file.fileno())
-        for view in views:
-            if _sum_of(file.fileno(), view) != view.sha256:
-                bad.append(view.name)
-            done += _stored_bytes(view)
-            if progress:
-                progress(done, total)
+    _forget_pages(views[0].path)
+    for view in views:
+        if _sum_of(pack.file, view) != view.sha256:
+            bad.append(view.name)
+        done += _stored_bytes(view)
+        if progress:
+            progress(done, total)
     return bad
 
 
-def _sum_of(fd: int, view: PackedView) -> str:
-    total, at, left = hashlib.sha256(), view.file_offset, _stored_bytes(view)
-    while left:
-        os.lseek(fd, at, os.SEEK_SET)
-        piece = os.read(fd, min(left, _PIECE))
-        if not piece:
+def _sum_of(file: MappedFile, view: PackedView) -> str:
+    """Through the mapping that the engine will use: so the pages that stay in memory are as large as it asked for."""
+    total, end = hashlib.sha256(), min(view.file_offset + _stored_bytes(view), len(file))
+    for start in range(view.file_offset, end, _PIECE):
+        stop = min(start + _PIECE, end)
+        if not file.is_whole():
             break  # cut short meanwhile: the sum will be another
-        total.update(piece)
-        at, left = at + len(piece), left - len(piece)
+        total.update(memoryview(file)[start:stop])
+        file.release(start, stop)
     return total.hexdigest()
 
 
@@ -77,7 +77,8 @@ def _stored_bytes(view: PackedView) -> int:
     return nbytes if view.arrangement in ("vector", "plain") else nbytes + -nbytes % PAGE
 
 
-def _forget_pages(fd: int) -> None:
+def _forget_pages(path: Path) -> None:
     """Ask for what is on the disk, not for what was lately written and is still in memory."""
     if hasattr(os, "posix_fadvise"):
-        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        with regular_file(path, TensorFileError) as (file, _):
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
