@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "../types.h"
+
 namespace gemsmith {
 
 namespace {
@@ -11,20 +13,27 @@ constexpr int64_t ENOUGH_TASKS = 16;      // from here on tasks walk their spans
 
 int64_t value_stride(const AttentionCall& call) { return (call.cache->head_dim + 15) / 16 * 16; }
 
+// Tasks that walk all spans.
+AttentionShape shape_of(const AttentionCall& call, int64_t most_heads) {
+    AttentionShape s{};
+    s.heads_per_kv = call.num_heads / call.cache->num_heads;
+    s.heads_per_task = std::min(s.heads_per_kv, most_heads);
+    s.num_groups = ceil_div(s.heads_per_kv, s.heads_per_task);
+    s.rows_per_task = VECTORS_PER_TASK / s.heads_per_task;
+    s.num_row_tiles = ceil_div(call.num_rows, s.rows_per_task);
+    s.num_spans = 1;
+    return s;
+}
+
 }  // namespace
 
 AttentionShape attention_shape(const AttentionCall& call) {
-    AttentionShape s{};
-    s.heads_per_kv = call.num_heads / call.cache->num_heads;
-    s.heads_per_task = std::min(s.heads_per_kv, HEADS_PER_TASK);
-    s.num_groups = (s.heads_per_kv + s.heads_per_task - 1) / s.heads_per_task;
-    s.rows_per_task = VECTORS_PER_TASK / s.heads_per_task;
-    s.num_row_tiles = (call.num_rows + s.rows_per_task - 1) / s.rows_per_task;
-    s.num_spans = 1;
-    if (!call.num_rows || s.num_tasks(call.cache->num_heads) >= ENOUGH_TASKS) return s;
+    AttentionShape s = shape_of(call, HEADS_PER_TASK);
+    const int64_t tasks = s.num_tasks(call.cache->num_heads);
+    if (!call.num_rows || tasks >= ENOUGH_TASKS) return s;
     const int64_t first_span = *std::min_element(call.first, call.first + call.num_rows) / SPAN;
     const int64_t num_spans = (*std::max_element(call.end, call.end + call.num_rows) + SPAN - 1) / SPAN - first_span;
-    if (num_spans <= 1) return s;
+    if (num_spans <= 1) return tasks == 1 ? shape_of(call, HEADS_PER_TASK / 2) : s;
     s.one_span_each = true;
     s.first_span = first_span;
     s.num_spans = num_spans;

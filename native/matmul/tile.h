@@ -14,10 +14,6 @@
 constexpr int TILE = 16;
 constexpr int STREAM_TILE = 2;                     // tokens up to which a block's units go together: bytes decide
 constexpr int UNITS = BLOCK_ROWS / LANES;          // of a row block
-// Bytes from a block to what is fetched to the second-level cache meanwhile, where bytes decide: lines of a block are not
-// read in their order, which the processor's own prefetching wants. (Zen 4, two threads, share of plain reading: Q8 71 %
-// without, 74 % to the first cache at 2 to 16 KB, 85 to 88 % like this; Q4 and Q2 91 to 93 % either way.)
-constexpr int64_t AHEAD = 16 << 10;
 constexpr int64_t PASS_COLUMNS = 1536;             // of a pass over many tokens: 16 packed tokens fill 30 KB
 constexpr int64_t PASS_BYTES = 256 << 10;          // of weights that many tokens pass by, in a core's second cache
 
@@ -72,11 +68,7 @@ inline void tile(const std::byte* block, int64_t num_blocks, int unit, const Sou
         for (int t = 0; t < T; ++t)
             sums[u][t] = is_first ? splat(0.0f) : load(out + t * stride + (unit + u) * LANES);
 
-    for (int64_t b = 0; b < num_blocks; ++b, block += BLOCK_BYTES<F>) {
-        if constexpr (NUM_UNITS == UNITS) {
-#pragma GCC unroll 32
-            for (int64_t i = 0; i < BLOCK_BYTES<F>; i += 64) __builtin_prefetch(block + AHEAD + i, 0, 2);
-        }
+    for (int64_t b = 0; b < num_blocks; ++b, block += BLOCK_BYTES<F>)
         for (int u = 0; u < NUM_UNITS; ++u) {
             const Floats weight_scales = load_half(block + CODE_BYTES<F> + 2 * LANES * (unit + u));
 #pragma GCC unroll 2
@@ -90,15 +82,36 @@ inline void tile(const std::byte* block, int64_t num_blocks, int unit, const Sou
                                        multiply(weight_scales, splat(x.scale(t, g))), sums[u][t]);
             }
         }
-    }
 
     for (int u = 0; u < NUM_UNITS; ++u)
         for (int t = 0; t < T; ++t) store(out + t * stride + (unit + u) * LANES, sums[u][t]);
 }
 
+#if defined(GEMSMITH_WHOLE_BLOCKS)
+// The same for one token and all rows, with what a set has for that.
+template <Format F>
+inline void one_token(const std::byte* block, int64_t num_blocks, const InPlace<F>& x, float* out) {
+    Floats sums[UNITS];
+    for (int u = 0; u < UNITS; ++u) sums[u] = splat(0.0f);
+    for (int64_t b = 0; b < num_blocks; ++b, block += BLOCK_BYTES<F>)
+#pragma GCC unroll 2
+        for (int part = 0; part < GROUPS<F>; ++part) {
+            const int64_t g = b * GROUPS<F> + part;
+            Floats dots[UNITS];
+            whole_block<F>(block, part, x.codes(0, g), x.start(0, g), dots);
+            for (int u = 0; u < UNITS; ++u)
+                sums[u] = fused(dots[u], multiply(load_half(block + CODE_BYTES<F> + 2 * LANES * u), splat(x.scale(0, g))), sums[u]);
+        }
+    for (int u = 0; u < UNITS; ++u) store(out + u * LANES, sums[u]);
+}
+#endif
+
 // All rows of one block, fewer than TILE tokens, every column in one pass.
 template <Format F, int T>
 inline void few_tokens(const std::byte* block, int64_t num_blocks, const InPlace<F>& x, float* out, int64_t stride) {
+#if defined(GEMSMITH_WHOLE_BLOCKS)
+    if constexpr (T == 1) return one_token<F>(block, num_blocks, x, out);
+#endif
     if constexpr (T <= STREAM_TILE)
         tile<F, T, UNITS>(block, num_blocks, 0, x, true, out, stride);
     else
