@@ -74,6 +74,7 @@ def everything(message):
     return repr(message)
 
 
+@pytest.mark.slow
 @given(messages)
 def test_through_json_and_back_nothing_is_lost(message):
     text = json.dumps(to_record(message), allow_nan=False)

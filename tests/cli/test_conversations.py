@@ -56,6 +56,7 @@ def test_a_conversation_comes_back_as_it_was():
     assert [record.get("stopped", False) for record in document["messages"]].index(True) == 3
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(st.lists(any_message.filter(lambda m: m.role != "system"), max_size=4))
 def test_every_conversation_comes_back(said):

@@ -22,7 +22,10 @@ from gemsmith.formats import TensorStream, TensorView, open_checkpoint, save_che
 from gemsmith.formats.names import released_name
 
 transformers = pytest.importorskip("transformers")
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+pytestmark = [
+    pytest.mark.slow,  # building models with transformers takes seconds
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
+]
 
 TEXT = {
     "vocab_size": 64,
@@ -137,7 +140,6 @@ def load_theirs(folder: Path, kind: str, media: bool) -> Any:
     return model
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("media", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("shard", ["5GB", "20KB"])
@@ -158,7 +160,6 @@ def test_round_trip_through_transformers(saved: Saved, tmp_path: Path, kind: str
         torch.testing.assert_close(model(ids).logits, theirs(kind, media).eval()(ids).logits, rtol=0, atol=1e-6)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_narrow_weights_stay_as_they_are(tmp_path: Path, dtype: torch.dtype):
     model = theirs("e2b", False, dtype)

@@ -152,6 +152,7 @@ def test_a_file_that_is_two_files(tmp_path: Path, prefix: bytes, suffix: bytes):
     refused(tmp_path / "x.safetensors")
 
 
+@pytest.mark.slow
 def test_cut_short_anywhere(tmp_path: Path):
     raw = safetensors.torch.save({f"t{i}": torch.ones(i + 1, 3) for i in range(4)})
     offsets = {*range(16), *(len(raw) * i // 48 for i in range(48))}

@@ -43,6 +43,7 @@ def test_a_batch_equals_each_alone(lengths: list[int]) -> None:
         assert _equal(together, heard(model, sound)[0])
 
 
+@pytest.mark.slow
 def test_what_follows_a_sound_changes_nothing() -> None:
     model, (sound,) = tower(), noises(9_000)
     mel_BTF, valid_BT = batch([sound])
@@ -94,6 +95,7 @@ def test_clips_clip() -> None:
     assert (heard(model, sound)[0] - clipped).abs().mean() > 0.05
 
 
+@pytest.mark.slow
 def test_every_weight_learns() -> None:
     model = tower()
     soft_BMD, valid_BM = model(*batch(noises(8_000, 3_000)))
