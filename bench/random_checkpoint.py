@@ -11,10 +11,11 @@ same file. Tensors are drawn and written block by block: memory stays below some
 
 Types in a Q4_0 file. llama.cpp's quantiser (src/llama-quant.cpp: llama_tensor_get_type) leaves vectors and the router
 as they are (F32), `per_layer_model_proj` as it is (BF16), gives rows that are no whole blocks F16, and gives the
-embedding and the per-layer embedding Q6_K, since the embedding is the output head too. gemsmith does not read Q6_K, so
-here the embedding is Q8_0, what llama.cpp falls back to where Q6_K does not fit: --embedding-type q4_0 gives the file
-that `llama-quantize --pure` would. Of the per-layer embedding a token reads one row, so that its type moves neither
-speed nor resident memory, only the disk: it follows --type (--per-layer-type to change it).
+embedding and the per-layer embedding Q6_K, since the embedding is the output head too: so do `--embedding-type q6_k
+--per-layer-type q6_k`. gemsmith multiplies by the head in 8 bits then; so that both engines read as many bytes for a
+token, the embedding is Q8_0 here unless one says otherwise, what llama.cpp falls back to where Q6_K does not fit, and
+--embedding-type q4_0 gives the file that `llama-quantize --pure` would. Of the per-layer embedding a token reads one
+row, so that its type moves neither speed nor resident memory, only the disk: it follows --type.
 Needs the development extra (`gguf`).
 """
 
@@ -34,16 +35,17 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # from a checkout, whatever folder it is started in
 
+from bench.gguf_writing import EMBEDDING, PER_LAYER_EMBEDDING, add_config, add_vocabulary, gguf_name, stored_type
 from bench.random_tensors import chunks, nbytes
 from gemsmith.config import ModelConfig, TextConfig, preset, preset_names
-from gemsmith.config.tensors import EMBEDDING, TEXT_PREFIX, dead_tensors, text_tensors
+from gemsmith.config.tensors import dead_tensors, text_tensors
 from gemsmith.formats import TensorStream, save_checkpoint
 from gemsmith.tokenizer import gguf_vocabulary, json_vocabulary
 from gemsmith.tokenizer.gguf import read_metadata
 from gemsmith.tokenizer.vocabulary import Vocabulary
-from tests.formats.gguf.writing import add_config, add_vocabulary, gguf_name, stored_type
 
-KINDS = ("q4_0", "q8_0", "bf16", "f16", "f32")
+FILE_TYPES = {"q4_0": 2, "q6_k": 18, "q8_0": 7, "bf16": 32, "f16": 1, "f32": 0}  # llama.cpp's `enum llama_ftype`
+KINDS = tuple(FILE_TYPES)
 GB = 1e9
 CONTROL = {0: "<pad>", 1: "<eos>", 2: "<bos>", 3: "<unk>", 4: "<mask>", 46: "<|tool>", 47: "<tool|>", 107: "\n"} | {
     48: "<|tool_call>", 49: "<tool_call|>", 50: "<|tool_response>", 51: "<tool_response|>", 52: '<|"|>',
@@ -88,7 +90,7 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     options.type = options.type or ("q4_0" if options.format == "gguf" else "bf16")
     options.embedding_type = options.embedding_type or ("q8_0" if options.type == "q4_0" else options.type)
     options.per_layer_type = options.per_layer_type or options.type
-    if options.format == "safetensors" and {"q4_0", "q8_0"} & {options.type, options.embedding_type}:
+    if options.format == "safetensors" and {"q4_0", "q6_k", "q8_0"} & {options.type, options.embedding_type}:
         parser.error("safetensors hold floats; --type bf16, f16 or f32")
     return options
 
@@ -96,17 +98,17 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
 def write_gguf(options: argparse.Namespace, config: ModelConfig, vocabulary: Vocabulary, template: str | None) -> None:
     """One file, which takes its name when it is whole."""
     text = config.text
-    kinds = {EMBEDDING: options.embedding_type, f"{TEXT_PREFIX}embed_tokens_per_layer.weight": options.per_layer_type}
+    kinds = {EMBEDDING: options.embedding_type, PER_LAYER_EMBEDDING: options.per_layer_type}
     tensors = {}
     for released, shape in (text_tensors(text) | dead_tensors(text)).items():  # released files ship dead K/V too
         name = gguf_name(released, text.num_hidden_layers)
-        kind = stored_type(name, shape, kinds.get(released, options.type).upper()).name
+        kind = stored_type(name, shape, kinds.get(name, options.type).upper()).name
         tensors[name] = (released, shape, kind)
     need_space(options.out.parent, sum(nbytes(shape, kind) for _, shape, kind in tensors.values()))
     part = options.out.with_name(f".{options.out.name}.part")
     writer = gguf.GGUFWriter(part, "gemma4")
     writer.add_name(f"{options.size} of random weights, seed {options.seed}")
-    writer.add_file_type({"q4_0": 2, "q8_0": 7, "bf16": 32, "f16": 1, "f32": 0}[options.type])
+    writer.add_file_type(FILE_TYPES[options.type])
     add_config(writer, text)
     if config.is_unified:
         writer.add_array("tokenizer.ggml.suppress_tokens", [config.eoa_token_id, config.eoi_token_id])

@@ -112,6 +112,30 @@ def draw_q4_0(mean: float, deviation: float) -> Draw:
     return draw
 
 
+def draw_q6_k(mean: float, deviation: float) -> Draw:
+    """Super-blocks of 256: 6-bit codes in two places, a signed scale for each 16, a scale for all."""
+    codes = np.clip(np.rint(quantiles(256) * 17), -31, 31).astype(np.int8)  # the largest of 16 is near 32
+    u = (codes + 32).astype(np.uint8)
+    both = u[None, :] | u[:, None].astype(np.uint16) << 8  # numbers i and i + 64 of a half, by 16 random bits
+    nibbles = ((both & 15) | (both >> 4 & 0xF0)).astype(np.uint8).reshape(-1)
+    above = ((both >> 4 & 3) | (both >> 8 & 0x30)).astype(np.uint8).reshape(-1)  # two bits each, where `high` has them
+    subs = np.concatenate([np.linspace(-128, -64, 128), np.linspace(64, 127, 128)]).astype(np.int8)
+    size = float(codes.std()) * float(np.sqrt((subs.astype(np.float64) ** 2).mean()))
+    scales = scale_table(deviation / size)
+
+    def draw(numbers: np.random.Generator, count: int) -> bytes:
+        some = words(numbers, count // 2).reshape(-1, 2, 2, 32)
+        blocks = np.empty((count // 256, 210), np.uint8)
+        blocks[:, :128] = nibbles[some].reshape(-1, 128)
+        high = above[some]
+        blocks[:, 128:192] = (high[:, :, 0] | high[:, :, 1] << 2).reshape(-1, 64)
+        blocks[:, 192:208] = subs[octets(numbers, count // 16)].view(np.uint8).reshape(-1, 16)
+        blocks[:, 208:] = scales[octets(numbers, count // 256)].view(np.uint8).reshape(-1, 2)
+        return blocks.tobytes()
+
+    return draw
+
+
 def scale_table(scale: float) -> np.ndarray:
     """256 scales that vary by a quarter around one."""
     factors = np.linspace(0.75, 1.25, 256)
@@ -126,7 +150,11 @@ def octets(numbers: np.random.Generator, count: int) -> np.ndarray:
     return np.frombuffer(numbers.bytes(count), np.uint8)
 
 
-DRAW = {kind: draw_floats(kind) for kind in ("F32", "F16", "BF16")} | {"Q8_0": draw_q8_0, "Q4_0": draw_q4_0}
+DRAW = {kind: draw_floats(kind) for kind in ("F32", "F16", "BF16")} | {
+    "Q8_0": draw_q8_0,
+    "Q6_K": draw_q6_k,
+    "Q4_0": draw_q4_0,
+}
 
 
 def nbytes(shape: tuple[int, ...], kind: str) -> int:

@@ -69,6 +69,10 @@ class MappedFile(mmap.mmap):
         self._state = self._seen()
         return self
 
+    def fileno(self) -> int:
+        """The descriptor of the file, for who reads parts of it by position; open as long as this is."""
+        return self._fd
+
     def use_huge_pages(self) -> None:
         """Ask for pages of 2 MB, which large tensors are read through up to a third faster.
 

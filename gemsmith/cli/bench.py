@@ -64,14 +64,14 @@ def run(args: argparse.Namespace) -> int:
 
 def measured(args: argparse.Namespace) -> dict[str, Any]:
     """Everything, as JSON has it."""
-    from gemsmith.cli.fetching import ensure_here
     from gemsmith.cli.output import patience
+    from gemsmith.cli.packing import ensure_ready
     from gemsmith.runtime import probe
     from gemsmith.runtime.speed import Work, measure
 
     work = Work(args.prompt, args.generate, args.depth)
     loading = {"threads": probe.default_threads(), "backend": args.backend, **options.loading(args)}
-    ensure_here(args.model)
+    ensure_ready(args.model, loading)
     start = time.perf_counter()
     with patience(f"loading {args.model}"):
         model = loaded(args.model, loading, max(work.context, work.depth + args.warm_up))
@@ -85,6 +85,7 @@ def measured(args: argparse.Namespace) -> dict[str, Any]:
         warm_up=args.warm_up,
         limits=limits,
         during=patience,
+        kv=loading.get("kv"),
     )
     peak = probe.peak_memory()
     settings = {"repeat": args.repeat, "warm_up": args.warm_up, **loading, "max_context": model.max_context}
@@ -195,7 +196,8 @@ def page(facts: dict[str, Any]) -> Iterator[str]:
     """The figures for a person, at most 80 columns."""
     settings, machine, repeats = facts["settings"], facts["machine"], facts["repeats"]
     behind = f" behind {settings['depth']:,} others" if settings["depth"] else ""
-    yield f"{facts['model']} on {facts['runtime']}, {counted(facts['threads'], 'thread')}, {machine['processor']}"
+    kv = f", keys and values in {settings['kv']}" if settings.get("kv") else ""
+    yield f"{facts['model']} on {facts['runtime']}, {counted(facts['threads'], 'thread')}, {machine['processor']}{kv}"
     yield ""
     yield f"{'':40}{'median':>10}{'least':>10}{'most':>10}"
     if repeats["prompt_tokens_per_s"]:

@@ -61,13 +61,13 @@ def run(args: argparse.Namespace) -> int:
 
 def score(args: argparse.Namespace, abilities: list[str]) -> list[Row]:
     """One row an ability; with several workers, each takes the next ability that nobody has."""
-    from gemsmith.cli.fetching import ensure_here
     from gemsmith.cli.output import patience
+    from gemsmith.cli.packing import ensure_ready
     from gemsmith.engine import load
     from gemsmith.eval import pebble
 
     loading = options.loading(args)
-    ensure_here(args.model)
+    ensure_ready(args.model, loading)
     workers = min(args.workers, len(abilities))
     if workers == 1:
         with patience(f"loading {args.model}"):

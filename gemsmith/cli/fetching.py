@@ -22,7 +22,7 @@ def ensure_here(model: str) -> None:
     """
     from gemsmith.errors import ModelNotFoundError
     from gemsmith.hub.connection import offline_error
-    from gemsmith.hub.fetch import fetched, refuse_gguf
+    from gemsmith.hub.fetch import fetched, refuse_unread
     from gemsmith.hub.names import resolve
     from gemsmith.hub.places import offline
     from gemsmith.runtime.probe import total_memory
@@ -31,9 +31,9 @@ def ensure_here(model: str) -> None:
         found = resolve(model)
     except ModelNotFoundError:
         return
-    if found.kind != "remote":
+    if found.kind != "remote" or found.wanted is None:
         return
-    refuse_gguf(found)
+    refuse_unread(model, found.wanted)
     if offline():
         raise offline_error(model)
     with reporting() as report:

@@ -29,6 +29,7 @@ COMMANDS = {
     "list": "the models on this machine",
     "rm": "remove a fetched model",
     "show": "what a model is made of: shapes, parameters, costs",
+    "plan": "what running a model takes on this machine, and what fits",
     "doctor": "what this machine has, and whether it computes rightly",
     "eval": "score a model on held-out examples",
     "bench": "how fast a model reads and writes on this machine",

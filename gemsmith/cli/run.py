@@ -75,8 +75,8 @@ def run(args: argparse.Namespace) -> int:
     from gemsmith.cli import documents
     from gemsmith.cli.attachments import check_senses
     from gemsmith.cli.chat.keeper import Keeper
-    from gemsmith.cli.fetching import ensure_here
     from gemsmith.cli.output import manner, note, patience
+    from gemsmith.cli.packing import ensure_ready
     from gemsmith.engine import load
 
     with manner(spoken=args.plain):
@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
             drawing.check(args, media)
             prompt = sys.stdin.read().removesuffix("\n") if args.prompt == "-" else args.prompt
             check_senses(args.model, media)
-            ensure_here(args.model)
+            ensure_ready(args.model, options.loading(args))
             with patience(f"loading {args.model}"):
                 model = load(args.model, **options.loading(args))
             return answer(args, model, conversation, keeper, Before(files, media), prompt)

@@ -119,8 +119,10 @@ def find(source: str) -> tuple[ModelConfig, bool]:
         if copy is None:
             raise ModelNotFoundError(f"{source} is not on this machine; to fetch it: gemsmith pull {source}")
         path = copy
-    if path.suffix == ".gguf":
-        raise ModelNotFoundError(f"{source[:200]} is a GGUF file; gemsmith shows only what has a config.json so far")
+    if path.suffix == ".gguf" and os.path.isfile(path):
+        from gemsmith.formats.gguf import open_gguf
+
+        return open_gguf(path).config, False
     if not source or not (os.path.isfile(path) or os.path.isdir(path)):  # a pipe would never end
         raise ModelNotFoundError(
             f"there is no model {source[:200]!r}; known names are {', '.join(preset_names())}, or give the path of a"
@@ -195,7 +197,7 @@ def page(facts: dict[str, Any]) -> Iterator[str]:
     yield from ("", *parameter_lines(facts))
     yield from ("", *cost_lines(facts["costs"]), "")
     notes = NOTES + (SKIP_NOTE if config.text.num_kv_shared_layers else "")
-    yield from textwrap.wrap(f"{notes} Whether this machine can hold it: gemsmith doctor {facts['name']}", 80)
+    yield from textwrap.wrap(f"{notes} Whether this machine can hold it: gemsmith plan {facts['name']}", 80)
 
 
 def model_facts(config: ModelConfig) -> Iterator[tuple[str, str]]:

@@ -55,8 +55,8 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Hear the file, and print what is said."""
     from gemsmith.cli.attachments import Look, attached, check_senses
-    from gemsmith.cli.fetching import ensure_here
     from gemsmith.cli.output import manner, patience
+    from gemsmith.cli.packing import ensure_ready
     from gemsmith.engine import load
     from gemsmith.engine.transcribe import prompt_for
     from gemsmith.media.settings import MediaSettings
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         )  # a name of a language that is none is told before anything is loaded
         name = chosen(args)
         check_senses(name, [attachment])
-        ensure_here(name)
+        ensure_ready(name, options.loading(args))
         with patience(f"loading {name}"):
             model = load(name, **options.loading(args))
         return hear(args, model, attachment, question, look.settings or MediaSettings())

@@ -17,7 +17,7 @@ K/V bytes. See `kv_bytes`: the formula that gemsmith's caches follow when they a
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from gemsmith.config.model import ModelConfig
 from gemsmith.config.tensors import TEXT_PREFIX, dead_tensors, media_tensors, text_tensors
@@ -107,12 +107,18 @@ def least_flops_per_prompt(config: ModelConfig | TextConfig, length: int, *, sta
     return _flops(text, start, end - 1, last) + (length - 1) * per_token + flops_per_generated_token(text, context=end)
 
 
-def bytes_per_generated_token(config: ModelConfig | TextConfig, sizes: Mapping[str, int], context: int = 0) -> float:
+def bytes_per_generated_token(
+    config: ModelConfig | TextConfig,
+    sizes: Mapping[str, int],
+    context: int = 0,
+    position_bytes: Callable[[LayerConfig], int] | None = None,
+) -> float:
     """Bytes of weights, keys and values that one decoding step reads, of one sequence that then holds `context` tokens.
 
     `sizes` are the weights' bytes by released name, or by a name with the same parts in it, as the engine holds them.
     Of the table of per-layer inputs one row is read, of experts those that are chosen; the token embedding is read once
-    and whole, as the head. Keys and values are taken as 16 bits, and read by every layer, also where layers share them.
+    and whole, as the head. Keys and values are read by every layer, also where layers share them; `position_bytes` says
+    how many bytes one position of a layer's has, and else they are taken as 16 bits.
     """
     text = _text(config)
     shares = {"ple_table": 1 / max(text.vocab_size_per_layer_input, 1)}
@@ -122,8 +128,8 @@ def bytes_per_generated_token(config: ModelConfig | TextConfig, sizes: Mapping[s
     parts = {name: _component(name.removeprefix(TEXT_PREFIX)) for name in sizes if name.startswith(TEXT_PREFIX)}
     weights = sum(sizes[name] * shares.get(part, 1) for name, part in parts.items())
     seen = (min(context, text.sliding_window) if layer.is_sliding else context for layer in text.layers)
-    values = sum(2 * x.num_key_value_heads * x.head_dim * n for x, n in zip(text.layers, seen, strict=True))
-    return weights + 2 * values
+    each = position_bytes or (lambda layer: 4 * layer.num_key_value_heads * layer.head_dim)
+    return weights + sum(each(layer) * count for layer, count in zip(text.layers, seen, strict=True))
 
 
 def flops_per_generated_token(config: ModelConfig | TextConfig, context: int) -> int:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import os
 import warnings
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from gemsmith import kernels
 from gemsmith.chat.template import template_warning
 from gemsmith.config import GenerationConfig, ModelConfig, preset
 from gemsmith.config.fields import shown
 from gemsmith.engine.model import Model
-from gemsmith.engine.packing import packed
+from gemsmith.engine.packing import Report, is_kept, kept_folder, kept_pack, packed
 from gemsmith.errors import GemsmithError, ModelFileError
 from gemsmith.formats.checkpoint import Checkpoint, open_checkpoint
 from gemsmith.formats.gguf import GgufCheckpoint, open_gguf
-from gemsmith.formats.pack import Pack, open_pack
+from gemsmith.formats.pack import Pack, open_pack, sizes_of
 from gemsmith.hub.fetch import fetched
 from gemsmith.hub.names import DEFAULT_TOKENIZER, EMBEDDED, Resolved, resolve
-from gemsmith.runtime.plan import admitted_context, admitted_packed_context
+from gemsmith.runtime.packed_plan import admitted_packed_context
+from gemsmith.runtime.plan import admitted_context
 from gemsmith.runtime.probe import total_memory
 from gemsmith.runtime.select import check_settings, has_torch, open_packed_runtime, open_runtime
 from gemsmith.tokenizer import Tokenizer, load_tokenizer
@@ -41,19 +41,24 @@ def load(
     Names of the Hugging Face Hub ("e2b", "google/gemma-4-E2B-it@main") mean the copy in its cache; one that is not
     there is fetched first, which is told on stderr (DownloadError, also where HF_HUB_OFFLINE=1 forbids it).
     `backend` is "cpu", the native engine, or "torch", the reference, which also computes on GPUs and in a `dtype` of
-    "float32", "bfloat16" or "float16". Left open, packs, GGUF files and embedded models run on the native engine, as
-    does everything where torch is not installed. `kv` is what that engine stores keys and values in: "bf16", "q8" or
-    "f32". `max_context` in tokens, at most what the model was built for.
+    "float32", "bfloat16" or "float16". Left open, packs, GGUF files and embedded models run on the native engine, also
+    where there is a GPU, as does everything where torch is not installed; a `device` or `dtype` means torch, and packs
+    have the native engine alone. `kv` is what that engine stores keys and values in: "bf16", "q8" or "f32".
+    `max_context` in tokens, at most what the model was built for. A GGUF file or checkpoint of more than 256 MB is
+    packed the first time it runs on the native engine, which takes as much disk again and is told on stderr.
     Raises ModelNotFoundError, ModelFileError, MissingDependencyError, or GemsmithError for impossible settings.
     """
     found = resolve(source)
     if found.kind == "remote":
         found = fetched(found, memory=total_memory())
     options: dict[str, Any] = {"backend": backend, "dtype": dtype, "device": device, "threads": threads}
-    check_settings(backend=backend, threads=threads)
+    check_settings(backend=backend, threads=threads, kv=kv)
+    engine = engine_of(found, backend=backend, dtype=dtype, device=device)
+    if kv is not None and engine == "torch":
+        warnings.warn(f"kv={kv!r} is the native engine's, and {found.name} runs on torch: not used", stacklevel=2)
     if found.kind == "random":
         config = preset(found.name)
-        _check_context(config, max_context)
+        check_context(config, max_context)
         limit = admitted_context(found.name, config, None, asked=max_context, dtype=dtype, device=device)
         runtime = open_runtime(config, None, **options)
         generation = GenerationConfig.default(config)
@@ -68,13 +73,12 @@ def load(
                 " or load the model that it was made from"
             )
         return _native(found.name, open_pack(found.path), threads=threads, kv=kv, max_context=max_context)
-    checkpoint = open_gguf(found.path) if found.kind == "gguf" else open_checkpoint(found.path)
-    if _is_for_native(found, backend, dtype, device):
-        pack = packed(checkpoint, *_file_of(found.path))
+    if engine == "cpu":
+        kernels.native()  # not to be found missing after minutes of packing
+        pack = kept_pack(found.path) or packed(opened(found), found.path)
         return _native(found.name, pack, threads=threads, kv=kv, max_context=max_context)
-    if kv is not None:
-        warnings.warn(f"kv={kv!r} is the native engine's, and {found.name} runs on torch: not used", stacklevel=2)
-    _check_context(checkpoint.config, max_context)
+    checkpoint = opened(found)
+    check_context(checkpoint.config, max_context)
     limit = admitted_context(found.name, checkpoint.config, checkpoint, asked=max_context, dtype=dtype, device=device)
     if message := template_warning(checkpoint.chat_template):
         warnings.warn(f"{found.name}: {message}", stacklevel=2)
@@ -83,29 +87,48 @@ def load(
     return Model(found.name, checkpoint.config, runtime, tokenizer, _generation_config(checkpoint), limit)
 
 
-def _is_for_native(found: Resolved, backend: str | None, dtype: str | None, device: str | None) -> bool:
-    """Whether the native engine takes this model: told so, or nobody asked for torch and it is the better one."""
+def engine_of(
+    found: Resolved, *, backend: str | None = None, dtype: str | None = None, device: str | None = None
+) -> Literal["cpu", "torch"]:
+    """The engine that `load` takes for this model: told so, or nobody asked for torch and it is the better one."""
+    if found.kind == "pack":
+        return "cpu"
+    if found.kind == "random":
+        return "torch"
     if backend is not None:
-        return backend == "cpu"
+        return "cpu" if backend == "cpu" else "torch"
     if dtype is not None or device is not None or not kernels.available():
-        return False
-    return found.kind == "gguf" or found.name in EMBEDDED or not has_torch()
+        return "torch"
+    return "cpu" if found.kind == "gguf" or found.name in EMBEDDED or not has_torch() else "torch"
 
 
-def _file_of(path: Path) -> tuple[Path, int]:
-    """The file that stands for a model's identity, and the bytes of all its weights."""
-    if path.is_file():
-        return path, path.stat().st_size
-    files = sorted(path.glob("*.safetensors"))
-    return files[0], sum(file.stat().st_size for file in files)
+def prepare(
+    source: str | os.PathLike[str],
+    report: Report,
+    *,
+    backend: str | None = None,
+    dtype: str | None = None,
+    device: str | None = None,
+) -> None:
+    """Do now what `load` would do once for a large model, and tell `report`: pack it. Nothing for one not here."""
+    found = resolve(source)
+    if found.kind not in ("checkpoint", "gguf") or found.path is None:
+        return
+    is_native = engine_of(found, backend=backend, dtype=dtype, device=device) == "cpu" and kernels.available()
+    if is_native and kept_folder(found.path) is not None and not is_kept(found.path):
+        packed(opened(found), found.path, report)
+
+
+def opened(found: Resolved) -> Checkpoint | GgufCheckpoint:
+    """The checkpoint at a path: headers are read, weights are not."""
+    assert found.path is not None
+    return open_gguf(found.path) if found.kind == "gguf" else open_checkpoint(found.path)
 
 
 def _native(name: str, pack: Pack, *, threads: int | None, kv: str | None, max_context: int | None) -> Model:
     """A pack on the native engine."""
-    _check_context(pack.config, max_context)
-    table = pack.tensors.get("model.language_model.embed_tokens_per_layer.weight")
-    weights = pack.nbytes - (table.buffer.nbytes if table is not None and table.path is not None else 0)
-    limit = admitted_packed_context(name, pack.config, weights, asked=max_context, kv=kv)
+    check_context(pack.config, max_context)
+    limit = admitted_packed_context(name, pack.config, sizes_of(pack).resident, asked=max_context, kv=kv)
     if message := template_warning(pack.chat_template):
         warnings.warn(f"{name}: {message}", stacklevel=3)
     runtime = open_packed_runtime(pack, threads=threads, kv=kv)
@@ -131,7 +154,8 @@ def _generation_config(checkpoint: Checkpoint | GgufCheckpoint | Pack) -> Genera
     return GenerationConfig.default(checkpoint.config, base=checkpoint.chat_template is None)
 
 
-def _check_context(config: ModelConfig, asked: int | None) -> None:
+def check_context(config: ModelConfig, asked: int | None) -> None:
+    """GemsmithError for a context that this model cannot have."""
     most = config.text.max_position_embeddings
     if asked is not None and (type(asked) is not int or not 1 <= asked <= most):
         raise GemsmithError(

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from gemsmith.errors import ModelFileError
 from gemsmith.hub.connection import offline_error
+from gemsmith.hub.known import Wanted, is_read
 from gemsmith.hub.names import Resolved
 from gemsmith.hub.places import offline
 from gemsmith.hub.pull import Terms, pull
@@ -15,21 +16,23 @@ from gemsmith.hub.report import Lines, Report
 def fetched(found: Resolved, *, memory: int | None = None, report: Report | None = None) -> Resolved:
     """`found` with a path: as it is, or pulled from the Hub. Tells about it on stderr unless `report` says otherwise.
 
-    Raises DownloadError, also where the environment forbids to ask the network; ModelFileError for GGUF weights, which
-    would be of no use here.
+    Raises DownloadError, also where the environment forbids to ask the network; ModelFileError for weights in types
+    that would be of no use here.
     """
-    refuse_gguf(found)
     if found.kind != "remote" or found.wanted is None:
         return found
+    refuse_unread(found.name, found.wanted)
     if offline():
         raise offline_error(found.name)
-    return replace(found, kind="checkpoint", path=pull(found.wanted, Terms(memory=memory), report or Lines()))
+    path = pull(found.wanted, Terms(memory=memory), report or Lines())
+    return replace(found, kind="gguf" if found.wanted.quant else "checkpoint", path=path)
 
 
-def refuse_gguf(found: Resolved) -> None:
-    """Raise for a GGUF file, here or on the Hub: there is nothing yet that could run it."""
-    if found.kind == "gguf" or (found.wanted is not None and found.wanted.quant):
+def refuse_unread(name: str, wanted: Wanted) -> None:
+    """Raise for a quantisation whose name says that its file could not be read, before gigabytes of it are fetched."""
+    if wanted.quant is not None and not is_read(wanted.quant):
         raise ModelFileError(
-            f"{found.name} is a GGUF file, and gemsmith cannot run GGUF weights yet; for the same model as safetensors"
-            " use a name without a quantisation (e2b, gemma4:e2b, google/gemma-4-E2B-it)"
+            f"{name} asks for GGUF weights in {wanted.quant}, which gemsmith does not read; it reads Q4_0, Q6_K, Q8_0,"
+            f" BF16, F16 and F32: try {replace(wanted, quant='Q4_0')}, or a name without a quantisation for the same"
+            " model as safetensors (e2b, gemma4:e2b, google/gemma-4-E2B-it)"
         )

@@ -2,8 +2,8 @@
 
 e2b, 26b, e4b-base               sizes: instruction-tuned, or base
 google/gemma-4-E2B-it@REVISION   a repository, with or without a revision
-ggml-org/gemma-4-E2B-it-GGUF:Q4_K_M   a repository of GGUF files, and which of them
-gemma4:e2b, gemma4:26b-it-q4_K_M      Ollama's tags
+ggml-org/gemma-4-E2B-it-GGUF:Q8_0     a repository of GGUF files, and which of them
+gemma4:e2b, gemma4:26b-it-q8_0        Ollama's tags
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ HOSTS = ("https://huggingface.co/", "http://huggingface.co/", "huggingface.co/",
 
 _PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"  # the Hub's own rule, "--" and ".." apart
 _REPO = re.compile(rf"(?P<repo>{_PART}/{_PART})(?:@(?P<revision>[\w./-]{{1,200}}))?(?::(?P<quant>[\w.-]{{1,60}}))?")
+# what a GGUF file is called that has types which `formats.gguf` does not read: Q4_K_M, UD-Q3_K_XL, IQ4_NL, MXFP4, …
+_UNREAD = re.compile(r"(?<![a-z0-9])(?:q[1-5]_k|q8_[1k]|q[45]_1|q5_0|iq\d|tq\d|mxfp\d)", re.IGNORECASE)
 _QUANT = re.compile(r"(?:ud-)?(?:i?q\d\w*|[bf]p?\d\d|mxfp\d\w*)", re.IGNORECASE)
 
 
@@ -56,6 +58,11 @@ def wanted(name: str) -> Wanted | None:
         return None
     google = {repo.lower(): repo for repo in short_names().values()}  # as they are spelled on the Hub
     return Wanted(google.get(found["repo"].lower(), found["repo"]), found["revision"], found["quant"])
+
+
+def is_read(quant: str) -> bool:
+    """Whether a GGUF file of this quantisation can be of use here, as far as its name tells."""
+    return _UNREAD.search(quant) is None
 
 
 def short_names() -> dict[str, str]:

@@ -17,7 +17,7 @@ from typing import Any
 from gemsmith.errors import DownloadError
 from gemsmith.hub.cache import COMMIT, CONFIG, INDEX, SINGLE, matching_ggufs
 from gemsmith.hub.connection import Connection, Passing
-from gemsmith.hub.known import Wanted
+from gemsmith.hub.known import Wanted, is_read
 from gemsmith.hub.report import Report
 
 NEVER = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".py", ".npz", ".h5", ".msgpack", ".exe", ".sh", ".so")
@@ -148,7 +148,8 @@ def _what_is_there(repository: Repository) -> str:
     ggufs = [name.removesuffix(".gguf") for name in names if name.endswith(".gguf") and "mmproj" not in name]
     if ggufs:
         quants = sorted({re.split(r"[-.]", re.sub(r"-\d+-of-\d+$", "", name))[-1] for name in ggufs})
-        return f"it has GGUF files, {', '.join(quants[:12])}; ask for one as {repository.wanted.repo}:{quants[0]}"
+        one = next(filter(is_read, quants), quants[0])
+        return f"it has GGUF files, {', '.join(quants[:12])}; ask for one as {repository.wanted.repo}:{one}"
     if any(name.endswith(NEVER) and not name.endswith(".py") for name in names):
         return "its weights are pickles, which can run any code when read; ask its authors for safetensors"
     return "it needs config.json, and model.safetensors or shards with their index"

@@ -5,6 +5,7 @@
     layout.py   codes and scales to packed bytes, and back
     packing.py  a float matrix to packed bytes, and back
     rows.py     tables that are read by the row
+    q6_k.py     GGUF's six bits, which a table may be stored in
     relay.py    GGUF's blocks laid out anew
     floats.py   float types, and what is no number
     twin.py     the native twin of packing

@@ -6,6 +6,7 @@ import importlib.util
 import sys
 from dataclasses import dataclass
 
+from gemsmith import kernels
 from gemsmith.config import ModelConfig
 from gemsmith.runtime import probe
 from gemsmith.runtime.plan import num_weights
@@ -62,7 +63,7 @@ def obstacle(candidate: Candidate) -> Obstacle | None:
 def torch_obstacle() -> Obstacle | None:
     """What keeps torch from being imported: it is absent, or its import raises, whatever that raises."""
     if "torch" not in sys.modules and not _is_found("torch"):
-        return Obstacle("torch is not installed", "pip install 'gemsmith[torch]'", is_fault=True)
+        return Obstacle("torch is not installed", "pip install 'gemsmith[torch]'", is_fault=not kernels.available())
     try:
         import gemsmith.runtime.torch  # noqa: F401
     except (Exception, SystemExit) as error:

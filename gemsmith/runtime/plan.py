@@ -2,7 +2,7 @@
 
 `need` is a function of the config alone. Weights and K/V are exact, to the byte what the torch runtime allocates; work
 and `MARGIN` are stated allowances. `admitted_context` compares the sum with the memory at hand. A text config alone
-stands for a model without senses.
+stands for a model without senses. The native engine's needs are in `packed_plan`.
 """
 
 from __future__ import annotations
@@ -29,8 +29,6 @@ ROWS = 512  # that one forward pass takes of a prompt
 LARGEST_PICTURE = 1120  # soft tokens; where pictures look both ways, one forward pass takes a picture whole
 LONGEST_SOUND = 30  # seconds that are heard at once
 MARGIN = 256 << 20  # bytes: torch itself, and what other programs take meanwhile
-KV_BYTES = {"bf16": 2.0, "q8": 1.02, "f32": 4.0}  # a number, its share of the head's scale counted in
-PACKED_MARGIN = 192 << 20  # bytes: Python, the tokenizer, activations of a prompt's chunk
 TABLE = "embed_tokens_per_layer.weight"
 
 
@@ -110,52 +108,40 @@ def admitted_context(
 
     GemsmithError, with numbers and what to try, where the memory at hand is too small even for the least of these.
     """
-    text = ModelConfig.of(config).text
-    most = text.max_position_embeddings
+    most = ModelConfig.of(config).text.max_position_embeddings
     try:
-        from gemsmith.runtime.torch.weights import choose_device, choose_dtype, free_memory
+        _, number, memory, mapped = chosen_place(config, tensors, dtype=dtype, device=device)
     except ModuleNotFoundError:  # `open_runtime` says what to install
         return asked or most
-    target = choose_device(device)
-    number = str(choose_dtype(dtype, target, num_weights(text), text)).removeprefix("torch.")
-    memory = probe.available_memory() if target.type == "cpu" else free_memory(target)
-    table = (tensors or {}).get(f"model.language_model.{TABLE}")
-    mapped = table is not None and target.type == "cpu" and table.dtype == DTYPES[number][0]
     if need(config, number, asked or most, mapped=mapped).total <= memory:
         return asked or most
     fitting = largest_context(config, number, memory, mapped=mapped)
     if asked is None and fitting >= min(LEAST_CONTEXT, most):
-        return _less(name, memory, fitting, most)
+        return less(name, memory, fitting, most)
     raise GemsmithError(_refusal(name, config, number, asked or min(LEAST_CONTEXT, most), memory, fitting, mapped))
 
 
-def admitted_packed_context(
-    name: str, config: ModelConfig, weights: int, *, asked: int | None, kv: str | None = None
-) -> int:
-    """The same for the native engine: `weights` bytes are read for every token, keys and values kept as `kv` says."""
-    value_bytes = KV_BYTES.get(kv or "bf16", KV_BYTES["bf16"])  # an unknown one is the engine's to refuse
-    most, memory = config.text.max_position_embeddings, probe.available_memory()
+def chosen_place(
+    config: ModelConfig | TextConfig,
+    tensors: Mapping[str, TensorView] | None,
+    *,
+    dtype: str | None = None,
+    device: str | None = None,
+) -> tuple[str, str, int, bool]:
+    """Where torch would compute: device, number type, bytes of memory free there, and whether weights stay mapped."""
+    from gemsmith.runtime.torch.weights import choose_device, choose_dtype, free_memory
 
-    def total(context: int) -> int:
-        return weights + kv_bytes(config.text, context, bytes_per_value=value_bytes, growth=GROWTH) + PACKED_MARGIN
-
-    if total(asked or most) <= memory:
-        return asked or most
-    fitting = max((n for n in range(0, most + 1, GROWTH) if total(n) <= memory), default=0)
-    if asked is None and fitting >= min(LEAST_CONTEXT, most):
-        return _less(name, memory, fitting, most)
-    context = asked or min(LEAST_CONTEXT, most)
-    raise GemsmithError(
-        f"{name} with {context:,} tokens of context needs {_gb(total(context))} of memory, of which weights are"
-        f" {_gb(weights)}; free are {_gb(memory)}. Try a smaller --max-context, fewer bits"
-        " (gemsmith quantize --to q4 or mix), or a smaller model, or close other programs"
-    )
+    text, target = ModelConfig.of(config).text, choose_device(device)
+    number = str(choose_dtype(dtype, target, num_weights(text), text)).removeprefix("torch.")
+    memory = probe.available_memory() if target.type == "cpu" else free_memory(target)
+    table = (tensors or {}).get(f"model.language_model.{TABLE}")
+    return str(target), number, memory, table is not None and target.type == "cpu" and table.dtype == DTYPES[number][0]
 
 
-def _less(name: str, memory: int, fitting: int, most: int) -> int:
+def less(name: str, memory: int, fitting: int, most: int) -> int:
     """The context that fits, told to whoever loads the model."""
     warnings.warn(
-        f"{name}: {_gb(memory)} of free memory hold {fitting:,} tokens of context, not the {most:,} of the model;"
+        f"{name}: {gigabytes(memory)} of free memory hold {fitting:,} tokens of context, not the {most:,} of the model;"
         " free some memory for more",
         stacklevel=4,
     )
@@ -175,10 +161,13 @@ def _refusal(
     ways = [f"--max-context {fitting} (max_context={fitting})"] if fitting else []
     if dtype == "float32" and need(config, "bfloat16", context).total <= memory:
         ways.append("--dtype bfloat16 (dtype='bfloat16')")
+    if found.weights > MARGIN:  # no stand-in, and large enough that bits matter
+        ways.append("fewer bits (gemsmith quantize MODEL)")
     return (
-        f"{name} in {dtype} with {context:,} tokens of context needs {_gb(found.total)} of memory: weights"
-        f" {_gb(found.weights)}, keys and values {_gb(found.kv)}, work {_gb(found.work)}, margin {_gb(found.margin)}."
-        f" Free are {_gb(memory)}. Try {', '.join([*ways, 'a smaller model'])}, or close other programs"
+        f"{name} in {dtype} with {context:,} tokens of context needs {gigabytes(found.total)} of memory: weights"
+        f" {gigabytes(found.weights)}, keys and values {gigabytes(found.kv)}, work {gigabytes(found.work)}, margin"
+        f" {gigabytes(found.margin)}. Free are {gigabytes(memory)}. Try {', '.join([*ways, 'a smaller model'])}, or"
+        " close other programs"
     )
 
 
@@ -192,5 +181,6 @@ def _pixel_bytes(side: int) -> int:
     return 3 * 4 * 3 * side**2
 
 
-def _gb(count: int) -> str:
+def gigabytes(count: int) -> str:
+    """Bytes as a sentence has them."""
     return f"{count / 1e9:.2f} GB"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-ROOT = Path("/")  # below it lie proc and sys
+ROOT = Path("/")  # below it lie proc, sys and dev
 
 # what a kernel may be chosen by: our name -> how Linux spells it in /proc/cpuinfo (x86 "flags", ARM "Features")
 INSTRUCTIONS = {
@@ -129,6 +129,13 @@ def nvidia_cards() -> tuple[str, ...]:
         facts = dict(line.split(":", 1) for line in _read(file).splitlines() if ":" in line)
         cards.append(facts.get("Model", "unknown model").strip())
     return tuple(cards)
+
+
+def torch_gpu() -> str:
+    """What torch would call this machine's GPU, found without importing it ("cuda" for AMD's too); "" without one."""
+    if nvidia_cards() or (ROOT / "dev/kfd").exists():
+        return "cuda"
+    return "mps" if sys.platform == "darwin" and platform.machine() == "arm64" else ""
 
 
 def _limits() -> list[tuple[int, int]]:

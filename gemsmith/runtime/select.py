@@ -12,6 +12,8 @@ from gemsmith.config.fields import shown
 from gemsmith.errors import GemsmithError, MissingDependencyError, NoEngineError
 from gemsmith.formats.pack import Pack
 from gemsmith.formats.tensor import TensorView
+from gemsmith.runtime.cpu.kv import KV
+from gemsmith.runtime.packed_plan import unknown_kv
 from gemsmith.runtime.protocol import Runtime
 
 BACKENDS = ("cpu", "torch")
@@ -68,10 +70,12 @@ def open_packed_runtime(pack: Pack, *, threads: int | None = None, kv: str | Non
     return open_cpu_runtime(pack, threads=threads, kv=kv)
 
 
-def check_settings(*, backend: str | None, threads: int | None) -> None:
-    """GemsmithError for a backend that does not exist, or a number of threads that is none."""
+def check_settings(*, backend: str | None, threads: int | None, kv: str | None = None) -> None:
+    """GemsmithError for a backend or a type of keys and values that does not exist, or no number of threads."""
     if backend not in (None, *BACKENDS):
         raise GemsmithError(f"there is no backend {backend!r}; known are {', '.join(BACKENDS)}")
+    if kv not in (None, *KV):
+        raise unknown_kv(kv)
     if threads is not None and (type(threads) is not int or not 1 <= threads <= 1024):
         raise GemsmithError(f"threads must be a whole number from 1 to 1024, found {shown(threads)}")
 

@@ -18,7 +18,9 @@ from itertools import cycle
 
 import numpy as np
 
+from gemsmith.config import ModelConfig
 from gemsmith.errors import GemsmithError
+from gemsmith.formats.tensor import TensorView
 from gemsmith.runtime.candidates import Candidate
 from gemsmith.runtime.expected import EXPECTED, IDS, ROWS
 from gemsmith.runtime.protocol import Run, Runtime
@@ -26,6 +28,7 @@ from gemsmith.runtime.select import open_runtime
 from gemsmith.runtime.subjects import Subject
 
 LIMITS = {"float32": 5e-4, "bfloat16": 0.10}
+NATIVE = (("exact", "float32"), ("q8", "bfloat16"))  # how subjects are packed, and the measure that holds then
 EXPECTED_LIMIT = 5e-4
 CHUNKS = (5, 11, 1, 130, 2)
 NUM_STEPS = 24  # tokens taken one by one at the end of a prompt
@@ -71,7 +74,46 @@ def check_runtime(
         )
     except Exception as error:
         return [Check(subject.name, "loading", math.inf, 0, problem=_said(error))]
-    return [_check(way, runtime, candidate, subject, reference) for way in ways or WAYS]
+    return [_check(way, runtime, candidate.dtype, subject, reference) for way in ways or WAYS]
+
+
+def check_native(subject: Subject, reference: np.ndarray) -> list[Check]:
+    """Every way on the native engine: its float kernels with the subject's own weights, and those of 8 bits."""
+    from gemsmith.formats.pack import pack_in_memory
+    from gemsmith.runtime.cpu import open_cpu_runtime
+
+    checks: list[Check] = []
+    for policy, measure in NATIVE:
+        try:
+            runtime = open_cpu_runtime(pack_in_memory(_Source(subject), policy), kv="f32")
+        except Exception as error:
+            return [Check(subject.name, "loading", math.inf, 0, problem=_said(error))]
+        checks += [_check(way, runtime, measure, subject, reference) for way in WAYS]
+    return checks
+
+
+def check_native_alone(subject: Subject) -> Check:
+    """The native engine against the numbers of `expected`: what can be told without torch."""
+    from gemsmith.formats.pack import pack_in_memory
+    from gemsmith.runtime.cpu import open_cpu_runtime
+
+    try:
+        runtime = open_cpu_runtime(pack_in_memory(_Source(subject), "exact"), kv="f32")
+        return check_reference(subject, one_shot(runtime, subject.ids))
+    except Exception as error:
+        return Check(subject.name, "one shot", math.inf, 0, problem=_said(error))
+
+
+class _Source:
+    """A subject as something to pack."""
+
+    generation_config = tokenizer_path = chat_template = None
+
+    def __init__(self, subject: Subject):
+        self.config, self._tensors = ModelConfig.of(subject.text), subject.tensors
+
+    def __getitem__(self, name: str) -> TensorView:
+        return self._tensors[name]
 
 
 def compare(got: np.ndarray, wanted: np.ndarray, dtype: str) -> tuple[float, float, float]:
@@ -136,13 +178,13 @@ WAYS: Ways = {
 }
 
 
-def _check(way: str, runtime: Runtime, candidate: Candidate, subject: Subject, reference: np.ndarray) -> Check:
-    limit = LIMITS[candidate.dtype]
+def _check(way: str, runtime: Runtime, dtype: str, subject: Subject, reference: np.ndarray) -> Check:
+    limit = LIMITS[dtype]
     try:
         got = WAYS[way](runtime, subject.ids)
     except Exception as raised:
         return Check(subject.name, way, math.inf, limit, problem=_said(raised))
-    error, kl, agreement = compare(got, reference, candidate.dtype)
+    error, kl, agreement = compare(got, reference, dtype)
     problem = "" if math.isfinite(error) else "NaN or infinity"
     return Check(subject.name, way, error, limit, kl, agreement, problem)
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy as np
 from gemsmith.config import ModelConfig
 from gemsmith.config.cost import bytes_per_generated_token, least_flops_per_prompt
 from gemsmith.kernels.limits import Limits
+from gemsmith.runtime.cpu.kv import position_bytes
 from gemsmith.runtime.places import Placeholders
 from gemsmith.runtime.protocol import Run, Runtime
 
@@ -110,8 +112,12 @@ def measure(
     warm_up: int,
     limits: Callable[[], Limits | None] = lambda: None,
     during: During = in_silence,
+    kv: str | None = None,
 ) -> Speed:
-    """Time `work`, after as much of the prompt and `warm_up` written tokens that do not count."""
+    """Time `work`, after as much of the prompt and `warm_up` written tokens that do not count.
+
+    `kv` is what keys and values are kept in (see `runtime.cpu.kv`), for the bytes that a token reads.
+    """
     ids = _Ids(config)
     with during(f"putting {work.depth:,} tokens into the cache"):
         base = _filled(runtime, ids, work.depth)
@@ -136,7 +142,9 @@ def measure(
         work,
         tuple(timings),
         least_flops_per_prompt(config, work.prompt, start=work.depth) if work.prompt else 0,
-        bytes_per_generated_token(config, runtime.weight_bytes, middle_of_generation),
+        bytes_per_generated_token(
+            config, runtime.weight_bytes, middle_of_generation, partial(position_bytes, kv=kv) if kv else None
+        ),
     )
 
 

@@ -33,6 +33,7 @@ public:
     void top(const float* hidden, int64_t num_rows, int64_t k, int64_t* ids, float* values, float* log_sums);
 
     const Program& program() const { return program_; }
+    const Lane& lane(int32_t i) const { return lanes_.at(size_t(i)); }  // as the last `step` left it: for tests
     int num_threads() const { return pool_.threads(); }
     void record(bool on);                                          // seconds by op from here on
     const std::map<int32_t, double>& seconds() const { return seconds_; }

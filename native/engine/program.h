@@ -71,7 +71,7 @@ struct Dimensions {
 
 // A row of the per-layer table: from the file by position, or from memory.
 struct RowTable {
-    enum class Kind : int32_t { F32, F16, BF16, Q8_0, Q4_0 } kind = Kind::F32;
+    enum class Kind : int32_t { F32, F16, BF16, Q8_0, Q4_0, Q6_K } kind = Kind::F32;
     int64_t num_rows = 0, width = 0, row_bytes = 0;
     int file = -1;
     int64_t offset = 0;

@@ -52,6 +52,20 @@ void unpack_codes(const Matrix& m, const std::byte* block, int64_t r, int64_t co
     }
 }
 
+// A super-block of ggml's Q6_K, 256 values in 210 bytes: two halves of 128 with low nibbles and the two bits above them,
+// a signed scale for each 16 values, a float16 for all. gemsmith/quant/q6_k.py says it in full.
+void unpack_q6_k(const std::byte* block, float* out) {
+    const float d = half_to_float(load16(block + 208));
+    for (int group = 0; group < 16; ++group, out += 16) {
+        const int half = group / 8, g = group % 8;
+        const std::byte *low = block + 64 * half + 16 * (g % 4), *high = block + 128 + 32 * half + 16 * (g % 2);
+        const int above = 4 * (g / 4), pair = 2 * (g / 2);
+        const float scale = d * float(int8_t(block[192 + group]));
+        for (int i = 0; i < 16; ++i)
+            out[i] = scale * float(((int(low[i]) >> above & 15) | (int(high[i]) >> pair & 3) << 4) - 32);
+    }
+}
+
 }  // namespace
 
 void unpack_row(const Matrix& m, int64_t row, float* out) {
@@ -97,6 +111,13 @@ void unpack_table_row(const RowTable& table, const std::byte* bytes, int64_t wid
                     values[16 + i] = float(int(bytes[2 + i] >> 4) - 8) * scale;
                 }
                 std::copy_n(values, std::min<int64_t>(32, width - at), out + at);
+            }
+            return;
+        case Kind::Q6_K:
+            for (int64_t at = 0; at < width; at += 256, bytes += 210) {
+                float values[256];
+                unpack_q6_k(bytes, values);
+                std::copy_n(values, std::min<int64_t>(256, width - at), out + at);
             }
             return;
     }

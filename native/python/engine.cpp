@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "../engine/engine.h"
@@ -47,8 +48,8 @@ Out<T> array_of(size_t rows, size_t columns) {
     return Out<T>(data, {rows, columns}, owner);
 }
 
-const std::vector<std::string> FORMATS{"f32", "f16", "bf16", "q8", "q4", "q2"}, ROW_KINDS{"f32", "f16", "bf16", "q8_0", "q4_0"},
-    KV_FORMATS{"f32", "bf16", "q8"};
+const std::vector<std::string> FORMATS{"f32", "f16", "bf16", "q8", "q4", "q2"}, KV_FORMATS{"f32", "bf16", "q8"},
+    ROW_KINDS{"f32", "f16", "bf16", "q8_0", "q4_0", "q6_k"};
 
 template <typename E>
 E named(const std::vector<std::string>& names, const std::string& name) {
@@ -208,6 +209,15 @@ public:
         return {ids, values, sums};
     }
 
+    // The codes that a lane's first rows still hold.
+    Out<int8_t> lane_codes(int32_t i, int64_t rows) const {
+        const Lane& lane = engine_.lane(i);
+        if (rows < 1 || rows * lane.width > lane.codes.nbytes()) throw std::invalid_argument("the lane has no such rows of codes");
+        Out<int8_t> out = array_of<int8_t>(size_t(rows), size_t(lane.width));
+        std::copy_n(lane.codes.data(), rows * lane.width, out.data());
+        return out;
+    }
+
     Engine& engine() { return engine_; }
 
 private:
@@ -255,6 +265,8 @@ void bind_engine(nb::module_& m) {
         .def("step", &PyEngine::step)
         .def("logits", &PyEngine::logits)
         .def("top", &PyEngine::top)
+        .def("lane_codes", &PyEngine::lane_codes, nb::arg("lane"), nb::arg("rows"),
+             "int8 [rows, padded width] that a lane holds behind `step`: for tests")
         .def_prop_ro("threads", [](PyEngine& e) { return e.engine().num_threads(); })
         .def("record", [](PyEngine& e, bool on) { e.engine().record(on); })
         .def_prop_ro("seconds", [](PyEngine& e) { return e.engine().seconds(); });

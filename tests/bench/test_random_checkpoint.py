@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -10,10 +11,14 @@ import numpy as np
 import pytest
 
 from bench.random_tensors import spread
+from gemsmith.config import preset
+from gemsmith.config.tensors import EMBEDDING
 from gemsmith.formats import open_checkpoint
 from gemsmith.formats.gguf import open_gguf
+from gemsmith.formats.pack.plan import TABLE
 from gemsmith.tokenizer import load_tokenizer
 from tests.formats.gguf.small import text_only
+from tests.formats.gguf.test_q6_k import wide
 
 pytestmark = pytest.mark.slow
 PATH = Path(__file__).parents[2] / "bench" / "random_checkpoint.py"
@@ -41,14 +46,21 @@ def test_a_gguf_of_each_kind(bench: ModuleType, tmp_path: Path, size: str) -> No
     assert load_tokenizer(out).encode("what is it\n") and [path.name for path in tmp_path.iterdir()] == ["x.gguf"]
 
 
-@pytest.mark.parametrize("kind", ["q4_0", "q8_0", "bf16", "f16", "f32"])
-def test_numbers_are_as_large_as_was_meant(bench: ModuleType, tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["q4_0", "q6_k", "q8_0", "bf16", "f16", "f32"])
+def test_numbers_are_as_large_as_was_meant(
+    bench: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
     out = tmp_path / "x.gguf"
+    if kind == "q6_k":
+        config = replace(preset("pebble"), text=wide().text)  # rows of whole super-blocks
+        monkeypatch.setattr(bench, "preset", lambda _: config)
     bench.main(["pebble", str(out), "--type", kind, "--embedding-type", kind])
+    if kind == "q6_k":
+        assert {open_gguf(out)[name].dtype for name in (EMBEDDING, TABLE)} == {"Q6_K"}
     for name, view in open_gguf(out).items():
         mean, deviation = spread(name, view.shape, open_gguf(out).config.text)
         array = view.numpy()
-        if array.size > 10_000:
+        if array.size > (100_000 if view.dtype == "Q6_K" else 10_000):  # of which 256 share a scale
             assert abs(array.mean() - mean) < 0.04 * deviation and abs(array.std() / deviation - 1) < 0.04, name
 
 

@@ -217,6 +217,7 @@ def test_an_interrupted_batch_goes_on_and_ends_the_same(batch, model, tmp_path):
     ([None, "--seed", "4"], "--seed 0, and not 4"),
     ([None, "--temperature", "0"], "--temperature not set, and not 0.0"),
     ([None, "--limit", "1"], "--limit not set, and not 1"),
+    ([None, "--kv", "q8"], '--kv "bf16", and not "q8"'),
 ])  # fmt: skip
 def test_another_input_or_setting_does_not_go_on(batch, model, tmp_path, change, words):
     interrupted(batch, model, '"a"\n"b"\n', "b")

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gemsmith import ops
+from gemsmith import kernels, ops
 from gemsmith.cli.doctor import checkpoint, installation, machine, numbers, page, runtimes, surroundings
 from gemsmith.cli.doctor.finding import Finding, Section, section, size
 from gemsmith.cli.doctor.weights import scan
@@ -194,8 +194,11 @@ def test_what_is_absent_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None
     ]
     monkeypatch.setattr(installation, "requirements", lambda: wanted)
     monkeypatch.setattr(installation, "version", lambda name: "1.26" if name == "numpy" else None)
+    monkeypatch.setattr("gemsmith.kernels.available", lambda: False)
+    assert found(installation.look_at_installation({}, quick=True))["torch"].mark == "wrong"
+    monkeypatch.setattr("gemsmith.kernels.available", lambda: True)
     got = found(installation.look_at_installation({}, quick=True))
-    assert (got["torch"].mark, got["torch"].fix) == ("wrong", "pip install 'gemsmith[torch]'")
+    assert (got["torch"].mark, got["torch"].fix) == ("note", "pip install 'gemsmith[torch]'")
     assert (got["media"].mark, got["media"].fix) == ("note", "pip install 'gemsmith[media]'")
     assert "pillow, av" in got["media"].text
     assert (got["numpy"].mark, got["numpy"].fix) == ("wrong", "pip install --upgrade 'numpy>=2.1'")
@@ -287,11 +290,31 @@ def test_without_torch_the_rest_is_still_told(monkeypatch: pytest.MonkeyPatch) -
     missing = Obstacle("torch is not installed", "pip install 'gemsmith[torch]'", is_fault=True)
     for module in (candidates, runtimes, numbers):
         monkeypatch.setattr(module, "torch_obstacle", lambda: missing)
-    for look in (runtimes.look_at_runtimes({}), numbers.self_test({}, lambda _: None)):
-        (only,) = look
-        assert (only.mark, only.fix) == ("wrong", "pip install 'gemsmith[torch]'")
+    monkeypatch.setattr(numbers, "available_names", lambda: ())  # of models to ask
+    for subject, look in (
+        ("torch", runtimes.look_at_runtimes({})),
+        ("self-test", numbers.self_test({}, lambda _: None)),
+    ):
+        got = found(look)
+        assert (got[subject].mark, got[subject].fix) == ("wrong", "pip install 'gemsmith[torch]'")
     got = found(checkpoint.look_at_model({}, "tiny-random", quick=True, say=lambda _: None))
     assert got["runtime"].fix == "pip install 'gemsmith[torch]'"
+
+
+@pytest.mark.skipif(not kernels.available(), reason="the native engine was not built")
+def test_without_torch_the_native_engine_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_is_found", "has_torch"):
+        monkeypatch.setattr(f"gemsmith.runtime.{'candidates' if name[0] == '_' else 'select'}.{name}", lambda *_: False)
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    facts: dict[str, Any] = {}
+    got = found(runtimes.look_at_runtimes(facts))
+    assert got["native cpu"].mark == "ok" and got["torch"].mark == "note" and facts["native"]["threads"] >= 1
+    assert not any(finding.mark == "wrong" for finding in numbers.self_test({}, lambda _: None))
+
+
+def test_a_gpu_is_told_to_take_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "torch_gpu", lambda: "cuda")
+    assert "--device cuda takes torch" in next(runtimes.native_engine({})).text
 
 
 def test_torch_whose_import_raises(tmp_path: Path) -> None:
@@ -304,7 +327,7 @@ def test_torch_whose_import_raises(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
     assert done.returncode == 1, done.stderr
     told = {each["title"]: each for each in json.loads(done.stdout)["sections"]}
-    wrong = told["runtimes"]["findings"][0]
+    wrong = next(each for each in told["runtimes"]["findings"] if each["subject"] == "torch")
     assert "libcudart.so.13" in wrong["text"] and wrong["fix"] == "pip install --force-reinstall torch"
     assert told["machine"]["findings"] and told["surroundings"]["facts"]["embedded_models"]
 
@@ -536,4 +559,4 @@ def test_a_wrong_definition_is_found_too(gemsmith_: Callable[..., Any], monkeypa
     done = gemsmith_("doctor")
     told = " ".join(done.out.split())
     assert done.code == 1 and "plain torch computes wrongly on this processor" in told
-    assert "type: pip install --force-reinstall torch" in told and "kernel" not in told
+    assert "type: pip install --force-reinstall torch" in told and "kernel sdpa" not in told and "spread" in told

@@ -169,7 +169,7 @@ def test_run_fetches_what_is_not_here_and_says_so_first(
     again = gemsmith_("run", "e2b", "hi", "--offline")
     assert again.code == 0 and "fetch" not in again.err
     gguf = gemsmith_("run", "gemma4:e2b-it-q4_K_M", "hi")
-    assert gguf.code == 1 and "cannot run GGUF weights yet" in gguf.err
+    assert gguf.code == 1 and "GGUF weights in Q4_K_M, which gemsmith does not read" in gguf.err
 
 
 def test_load_fetches_from_python_too(

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from bench.gguf_writing import AS_LLAMA_QUANTIZE, write_gguf
 from gemsmith.cli.main import main
 from gemsmith.cli.quantize import folder_name
 from gemsmith.formats.pack import PACK_FILE, open_pack
+from tests.formats.gguf.test_q6_k import weights, wide
 
 
 @pytest.mark.slow
@@ -33,6 +35,23 @@ def test_a_model_is_packed_shown_and_examined(
     assert "a pack already" in capsys.readouterr().err
     assert main(["show", "pebble-q4"]) == 0
     assert "query heads" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_gguf_keeps_its_values_and_one_is_told_what_it_cannot_keep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    kinds = {"x-Q8_0.gguf": {}, "x-Q4_0.gguf": AS_LLAMA_QUANTIZE}
+    for name, some in kinds.items():
+        write_gguf(tmp_path / name, wide(), weights(wide()), None, "Q8_0", kinds=some)
+        assert main(["quantize", name]) == 0
+        out, err = capsys.readouterr()
+        assert out == f"{folder_name(name)}-exact\n" and open_pack(out.strip()).policy == "exact"
+        told = "model.language_model.embed_tokens.weight: from Q6_K to q8, 0.5 % from what it was"
+        assert (told in err) == bool(some), err
+    assert main(["quantize", "x-Q4_0.gguf", "--to", "q4"]) == 0
+    assert "Q6_K" not in capsys.readouterr().err
 
 
 @pytest.mark.slow

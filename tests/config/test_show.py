@@ -41,7 +41,7 @@ def test_the_page_of_e2b(capsys: pytest.CaptureFixture[str]) -> None:
         "per-layer embedding table                  2,348,810,240    45.8%",
         "whole file                                 5,123,178,979",
         "memory for text weights in bfloat16              9.26 GB",
-        "hold it: gemsmith doctor e2b",
+        "hold it: gemsmith plan e2b",
         "32,768             2.82 GFLOP       7.63 GFLOP       8.43 GFLOP       208 MB",
     ):
         assert line in page

@@ -188,6 +188,8 @@ def test_an_output_that_is_no_file(tmp_path):
         ({"scan": Scan(3, "other", 0, 0)}, "other lines"),
         ({"limit": 5}, "--limit not set, and not 5"),
         ({"loading": {"dtype": "bfloat16"}}, '--dtype not set, and not "bfloat16"'),
+        ({"loading": {"kv": "q8"}}, '--kv "bf16", and not "q8"'),
+        ({"engine": "torch"}, 'the engine "cpu", and not "torch"'),
         ({"defaults": Defaults("Be brief.")}, "--system"),
         ({"defaults": Defaults(think=True)}, "--think false, and not true"),
         ({"defaults": Defaults(seed=1)}, "--seed 0, and not 1"),
@@ -197,7 +199,7 @@ def test_an_output_that_is_no_file(tmp_path):
 )
 def test_an_identity_names_what_differs(change, words):
     given = {"scan": Scan(3, "sum", 9, 9), "limit": None, "model": "m", "path": None, "loading": {"threads": 2},
-             "defaults": Defaults()}  # fmt: skip
+             "defaults": Defaults(), "engine": "cpu"}  # fmt: skip
     same = identity(**given | {"scan": Scan(3, "sum", 1, 1), "loading": {"threads": 1}})
     assert difference(identity(**given), same) is None
     assert words in (difference(identity(**given), identity(**given | change)) or "")

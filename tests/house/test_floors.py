@@ -39,7 +39,7 @@ THIRD_PARTY = {
     "av": ("media",),
     "pypdfium2": ("media",),
     "huggingface_hub": ("hub",),
-    "filelock": ("hub", "cli"),
+    "filelock": ("hub", "engine", "cli"),
     "psutil": ("runtime",),
     "prompt_toolkit": ("cli",),
     "rich": ("cli",),

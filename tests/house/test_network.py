@@ -32,6 +32,7 @@ OUTWARD = re.compile(r"^\d*\s*(?:connect|sendto|sendmsg)\(.*sa_family=AF_INET6?,
 LOCAL: dict[str, list[list[str]]] = {
     "run": [["run", "pebble", "What is 17 + 25?"], ["run", "FOLDER", "hi", "--max-tokens", "2"]],
     "show": [["show", "e2b"], ["show", "FOLDER"], ["show", "--config"]],
+    "plan": [["plan", "pebble"], ["plan", "FOLDER"]],
     "eval": [["eval", "pebble", "--n", "1"]],
     "bench": [["bench", "tiny-random-e2b", "--prompt", "4", "--generate", "2", "--repeat", "1", "--warm-up", "0"]],
     "quantize": [["quantize", "pebble", "--output", "OUT"]],

@@ -7,6 +7,7 @@ fourth keeps the thread pool under stress.
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 from pathlib import Path
@@ -66,6 +67,13 @@ def test_the_thread_pool_has_no_race(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if shutil.which("qemu-x86_64") is None:
+        pytest.skip("needs qemu-user")
+    return built(tmp_path_factory.mktemp("plain"), "agree_rows")
+
+
+@pytest.fixture(scope="module")
 def for_aarch64(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if shutil.which("aarch64-linux-gnu-g++") is None or shutil.which("qemu-aarch64") is None:
         pytest.skip("needs g++-aarch64-linux-gnu and qemu-user")
@@ -82,3 +90,14 @@ def test_a_processor_without_dot_products_takes_the_portable_kernels(for_aarch64
     """A Cortex-A72 (Raspberry Pi 4): what it lacks must not be executed, not even while choosing."""
     said = told("qemu-aarch64", "-cpu", "cortex-a72", f"{for_aarch64 / 'agree_rows'}")
     assert "neon" not in said and "portable" in said
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="emulates older processors of this kind alone")
+@pytest.mark.parametrize(
+    ("processor", "sets"), [("Nehalem", {"portable"}), ("Haswell", {"portable", "avx2"})], ids=["Nehalem", "Haswell"]
+)
+def test_an_older_processor_takes_what_it_has(plain: Path, processor: str, sets: set[str]) -> None:
+    """No instruction that it lacks is executed, not even while choosing: the emulator would end the program."""
+    said = told("qemu-x86_64", "-cpu", processor, f"{plain / 'agree_rows'}")
+    assert ", 0 failed" in said
+    assert {name for name in ("portable", "avx2", "avx512") if name in said} == sets

@@ -10,13 +10,22 @@ import numpy as np
 import pytest
 import torch
 
-from gemsmith import ops
+from gemsmith import kernels, ops
 from gemsmith.ops.dispatch import Kernel
 from gemsmith.runtime import selftest
 from gemsmith.runtime.candidates import CANDIDATES, REFERENCE, Candidate, chosen, obstacle
 from gemsmith.runtime.expected import EXPECTED, IDS, ROWS
 from gemsmith.runtime.protocol import Run
-from gemsmith.runtime.selftest import LIMITS, WAYS, Check, check_reference, check_runtime, compare
+from gemsmith.runtime.selftest import (
+    LIMITS,
+    WAYS,
+    Check,
+    check_native,
+    check_native_alone,
+    check_reference,
+    check_runtime,
+    compare,
+)
 from gemsmith.runtime.subjects import KINDS, NUM_TOKENS, Subject, made_tensor, subject
 from gemsmith.runtime.torch.kernels import KERNEL_LIMITS, all_kernels, check_kernels, reference_logits
 
@@ -41,6 +50,35 @@ def add_kernel(monkeypatch: pytest.MonkeyPatch, op: str, fn: Callable[..., Any])
     kernel = Kernel("bad", "nowhere:fn", supports="nowhere:supports")
     kernel._fn, kernel._supports = fn, lambda *_: True
     monkeypatch.setattr(getattr(ops, op), "kernels", (kernel, *getattr(ops, op).kernels))
+
+
+needs_native = pytest.mark.skipif(not kernels.available(), reason="the native engine was not built")
+
+
+@needs_native
+def test_the_native_engine_agrees_in_floats_and_in_8_bits(e2b: Subject, wanted: np.ndarray) -> None:
+    checks = check_native(e2b, wanted)
+    assert len(checks) == 2 * len(WAYS) and all(check.is_ok for check in checks), checks
+    assert {check.limit for check in checks} == set(LIMITS.values())
+
+
+@needs_native
+def test_without_torch_the_native_engine_answers_to_upstreams_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    checks = [check_native_alone(subject(name)) for name in KINDS]
+    assert all(check.is_ok and check.error < 1e-4 for check in checks), checks
+    monkeypatch.setitem(EXPECTED, KINDS[0], EXPECTED[KINDS[1]])
+    assert not check_native_alone(subject(KINDS[0])).is_ok
+
+
+@needs_native
+def test_a_native_engine_that_is_wrong_is_found(
+    e2b: Subject, wanted: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not any(check.is_ok for check in check_native(e2b, wanted * 1.01) if check.limit == LIMITS["float32"])
+    assert not any(check.is_ok for check in check_native(e2b, wanted[:, ::-1]))
+    monkeypatch.setattr("gemsmith.runtime.cpu.open.WIDEST_HEAD", 2)
+    (check,) = check_native(e2b, wanted)
+    assert check.way == "loading" and "heads have at most 2" in check.problem
 
 
 def worst(checks: Sequence[Check]) -> Check:

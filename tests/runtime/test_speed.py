@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,7 @@ from gemsmith.config import preset
 from gemsmith.config.cost import bytes_per_generated_token, least_flops_per_prompt
 from gemsmith.kernels.limits import Limits
 from gemsmith.runtime import speed
+from gemsmith.runtime.cpu.kv import position_bytes
 from gemsmith.runtime.places import Placeholders
 from gemsmith.runtime.protocol import Run
 from gemsmith.runtime.speed import Work, measure
@@ -105,3 +107,11 @@ def test_a_step_that_raises_leaves_no_sequence_behind(clockwork: Clockwork) -> N
         with pytest.raises(KeyboardInterrupt):
             measure(clockwork, CONFIG, Work(4, 2, depth), repeats=1, warm_up=0)
     assert set(clockwork.lengths.values()) == {None}
+
+
+def test_keys_and_values_count_by_what_they_are_kept_in() -> None:
+    """8,192 tokens deep, 8 bits are half of 16, and a scale a head."""
+    text = preset("e2b").text
+    read = {kv: bytes_per_generated_token(text, {}, 8192, partial(position_bytes, kv=kv)) for kv in ("bf16", "q8")}
+    assert read["bf16"] == bytes_per_generated_token(text, {}, 8192)
+    assert 0.5 < read["q8"] / read["bf16"] < 0.51

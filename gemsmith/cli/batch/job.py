@@ -191,20 +191,23 @@ def defaults(args: argparse.Namespace) -> Defaults:
 
 def known_as(args: argparse.Namespace, found: Scan | None) -> dict[str, Any]:
     """What the answers depend on. A pipe is never the same as another."""
+    from gemsmith.engine.loading import engine_of
     from gemsmith.hub.names import resolve
 
     found = found or Scan(0, f"a pipe {uuid.uuid4().hex}", 0, 0)
     model = resolve(args.model)
-    return identity(found, args.limit, model.name, model.path, options.loading(args), defaults(args))
+    loading = options.loading(args)
+    engine = engine_of(model, dtype=loading.get("dtype"), device=loading.get("device"))
+    return identity(found, args.limit, model.name, model.path, loading, defaults(args), engine)
 
 
 def load(args: argparse.Namespace, stop: Stop) -> Any:
     """The model; fetched first, where it has to be."""
-    from gemsmith.cli.fetching import ensure_here
+    from gemsmith.cli.packing import ensure_ready
     from gemsmith.engine import load
 
     with stop.allowed():
-        ensure_here(args.model)
+        ensure_ready(args.model, options.loading(args))
         with patience(f"loading {args.model}"):
             return load(args.model, **options.loading(args))
 

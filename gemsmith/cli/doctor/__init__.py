@@ -6,6 +6,7 @@
     runtimes.py       what could serve, and what would
     numbers.py        the self-test
     checkpoint.py     one model
+    native.py         the native engine, and a model on it
     weights.py        every number of a checkpoint
     finding.py        what a finding is
     page.py           how it is shown

@@ -5,20 +5,22 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from gemsmith.cli.doctor import native
 from gemsmith.cli.doctor.finding import Finding, size
 from gemsmith.config import GenerationConfig, ModelConfig, preset
 from gemsmith.config.cost import kv_bytes
+from gemsmith.engine.loading import engine_of, opened
 from gemsmith.errors import GemsmithError, ModelNotFoundError
+from gemsmith.formats.checkpoint import Checkpoint
+from gemsmith.formats.gguf import GgufCheckpoint
+from gemsmith.formats.pack import Pack, open_pack
 from gemsmith.hub.known import preset_of
 from gemsmith.hub.names import DEFAULT_TOKENIZER, Resolved, resolve
 
-if TYPE_CHECKING:
-    from gemsmith.formats.checkpoint import Checkpoint
-    from gemsmith.formats.pack import Pack
-
 Say = Callable[[str], None]
+Content = Checkpoint | GgufCheckpoint | Pack
 
 NUM_TOKENS = 16  # of the prompt that is computed twice
 PLENTY = 5  # names told before "…"
@@ -36,20 +38,22 @@ def look_at_model(facts: dict[str, Any], source: str, *, quick: bool, say: Say) 
         if found.kind == "config":
             yield Finding("note", "weights", "none here: this is a config alone", "gemsmith doctor FOLDER")
             return
-        if found.kind == "pack":
-            yield from look_at_pack(found, facts, quick=quick, say=say)
-            return
-        checkpoint = _checkpoint(found)
-        if checkpoint is not None:
-            yield from _files(checkpoint, facts)
+        content = _content(found)
+        if content is not None:
+            yield from _files(content, facts)
+        look = native.look if engine_of(found) == "cpu" else torch_memory
         fits = True
-        for finding in _memory(found.name, config, checkpoint, facts):
+        for finding in look(found, config, content, facts):
             fits = fits and finding.mark != "wrong"
             yield finding
-        if checkpoint is not None and not quick:
-            yield from _weights(checkpoint, say)
+        if content is not None and not quick:
+            whole = True
+            for finding in native.sums(content, facts, say) if isinstance(content, Pack) else _weights(content, say):
+                whole = whole and finding.mark != "wrong"
+                yield finding
+            fits = fits and whole
         if fits and not quick and found.kind != "remote":
-            yield from _numbers(source, config, checkpoint, say)
+            yield from _numbers(found, config, content, say)
     except ModelNotFoundError as error:
         yield Finding("wrong", "name", str(error), f"gemsmith pull {source}" if _is_on_the_hub(source) else "")
     except GemsmithError as error:
@@ -88,6 +92,8 @@ def _config(found: Resolved) -> ModelConfig:
     if found.path is None:
         return preset(found.name)
     path: Path = found.path
+    if found.kind == "gguf":
+        return opened(found).config
     return ModelConfig.load(path.parent if path.is_file() and path.suffix == ".safetensors" else path)
 
 
@@ -100,52 +106,32 @@ def _described(config: ModelConfig) -> str:
     )
 
 
-def _checkpoint(found: Resolved) -> Checkpoint | None:
-    from gemsmith.formats.checkpoint import open_checkpoint
-
-    return open_checkpoint(found.path) if found.path is not None else None
-
-
-def _files(checkpoint: Checkpoint, facts: dict[str, Any]) -> Iterator[Finding]:
-    """What lies beside the weights, and whether it belongs to them."""
-    dtypes = sorted({view.dtype for view in checkpoint.values()})
-    nbytes = sum(view.nbytes for view in checkpoint.values())
-    facts["tensors"], facts["bytes"], facts["dtypes"] = len(checkpoint), nbytes, dtypes
-    text = f"{len(checkpoint):,} as the config asks for, {size(nbytes)} of {', '.join(dtypes)}"
-    yield Finding("ok", "tensors", text)
-    yield from _words(checkpoint)
+def _content(found: Resolved) -> Content | None:
+    if found.path is None:
+        return None
+    return open_pack(found.path) if found.kind == "pack" else opened(found)
 
 
-def look_at_pack(found: Resolved, facts: dict[str, Any], *, quick: bool, say: Say) -> Iterator[Finding]:
-    """A packed model: its tensors, what lies beside them, and every byte against its checksum."""
-    from gemsmith.formats.pack import damaged, open_pack
-
-    assert found.path is not None
-    pack = open_pack(found.path)
-    formats = sorted({view.format for view in pack.tensors.values()})
-    facts["tensors"], facts["bytes"], facts["formats"] = len(pack.tensors), pack.nbytes, formats
-    text = f"{len(pack.tensors):,} as the config asks for, {size(pack.nbytes)}, packed as {pack.policy}"
-    yield Finding("ok", "tensors", f"{text} ({', '.join(formats)})")
-    yield from _words(pack)
-    if quick:
-        return
-    bad = damaged(pack, lambda done, total: say(f"checking sums: {done / total:.0%} of {size(total)}"))
-    facts["damaged"] = bad
-    for name in bad[:PLENTY]:
-        yield Finding("wrong", "weights", f"{name} is not as it was written; pack the model again")
-    if (more := len(bad) - PLENTY) > 0:
-        yield Finding("wrong", "weights", f"{more} more tensors are damaged")
-    if not bad:
-        yield Finding("ok", "weights", f"{size(pack.nbytes)} read: every checksum is right")
+def _files(content: Content, facts: dict[str, Any]) -> Iterator[Finding]:
+    """Tensors, what lies beside the weights, and whether it belongs to them."""
+    if isinstance(content, Pack):
+        yield native.tensors(content, facts)
+    else:
+        views = list(content.values())
+        dtypes, nbytes = sorted({view.dtype for view in views}), sum(view.nbytes for view in views)
+        facts["tensors"], facts["bytes"], facts["dtypes"] = len(views), nbytes, dtypes
+        text = f"{len(views):,} as the config asks for, {size(nbytes)} of {', '.join(dtypes)}"
+        yield Finding("ok", "tensors", text)
+    yield from _words(content)
 
 
-def _words(checkpoint: Checkpoint | Pack) -> Iterator[Finding]:
+def _words(checkpoint: Content) -> Iterator[Finding]:
     yield from _tokenizer(checkpoint)
     yield _template(checkpoint)
     yield from _sampling(checkpoint)
 
 
-def _tokenizer(checkpoint: Checkpoint | Pack) -> Iterator[Finding]:
+def _tokenizer(checkpoint: Content) -> Iterator[Finding]:
     from gemsmith.chat import render
     from gemsmith.cli.doctor.numbers import round_trip
     from gemsmith.tokenizer import load_tokenizer
@@ -167,7 +153,7 @@ def _tokenizer(checkpoint: Checkpoint | Pack) -> Iterator[Finding]:
     yield Finding(trip.mark, "tokenizer", f"{tokenizer.vocab_size:,} tokens; {trip.text}")
 
 
-def _template(checkpoint: Checkpoint | Pack) -> Finding:
+def _template(checkpoint: Content) -> Finding:
     from gemsmith.chat.template import template_name, template_warning
 
     if warning := template_warning(checkpoint.chat_template):
@@ -177,7 +163,7 @@ def _template(checkpoint: Checkpoint | Pack) -> Finding:
     return Finding("ok", "template", f"known: {template_name(checkpoint.chat_template)}")
 
 
-def _sampling(checkpoint: Checkpoint | Pack) -> Iterator[Finding]:
+def _sampling(checkpoint: Content) -> Iterator[Finding]:
     rows = checkpoint.config.text.vocab_size
     if checkpoint.generation_config is None:
         yield Finding("ok", "sampling", "no generation_config.json; the family's defaults hold")
@@ -197,7 +183,9 @@ def _sampling(checkpoint: Checkpoint | Pack) -> Iterator[Finding]:
         yield Finding("ok", "sampling", f"{how if found.do_sample else 'greedy'}; a reply ends at id {stops}")
 
 
-def _memory(name: str, config: ModelConfig, checkpoint: Checkpoint | None, facts: dict[str, Any]) -> Iterator[Finding]:
+def torch_memory(
+    found: Resolved, config: ModelConfig, content: Content | None, facts: dict[str, Any]
+) -> Iterator[Finding]:
     """Weights and keys and values by number type, and whether what `load` would choose fits."""
     from gemsmith.runtime.candidates import chosen, torch_obstacle
     from gemsmith.runtime.plan import DTYPES, admitted_context, num_weights
@@ -216,7 +204,8 @@ def _memory(name: str, config: ModelConfig, checkpoint: Checkpoint | None, facts
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
-            context = admitted_context(name, config, checkpoint, asked=None)
+            tensors = None if isinstance(content, Pack) else content
+            context = admitted_context(found.name, config, tensors, asked=None)
     except GemsmithError as error:
         yield Finding("wrong", "memory", str(error))
         return
@@ -225,7 +214,7 @@ def _memory(name: str, config: ModelConfig, checkpoint: Checkpoint | None, facts
     yield Finding("note" if said else "ok", "memory", f"fits as {chosen(config)}, {context:,} tokens of context{told}")
 
 
-def _weights(checkpoint: Checkpoint, say: Say) -> Iterator[Finding]:
+def _weights(checkpoint: Checkpoint | GgufCheckpoint, say: Say) -> Iterator[Finding]:
     from gemsmith.cli.doctor.weights import scan
 
     total = sum(view.nbytes for view in checkpoint.values())
@@ -242,24 +231,29 @@ def _weights(checkpoint: Checkpoint, say: Say) -> Iterator[Finding]:
         yield Finding("ok", "weights", f"{size(found.nbytes)} read: every number is finite, no matrix is empty")
 
 
-def _numbers(source: str, config: ModelConfig, checkpoint: Checkpoint | None, say: Say) -> Iterator[Finding]:
+def _numbers(found: Resolved, config: ModelConfig, content: Content | None, say: Say) -> Iterator[Finding]:
     """A short prompt in one shot and step by step: finite, and the same."""
     from gemsmith.engine import load
+    from gemsmith.engine.packing import is_kept, kept_folder
     from gemsmith.runtime.candidates import chosen
     from gemsmith.runtime.selftest import LIMITS, compare, one_shot, step_by_step
     from gemsmith.tokenizer import load_tokenizer
 
+    is_native = engine_of(found) == "cpu"
+    if is_native and found.path is not None and kept_folder(found.path) is not None and not is_kept(found.path):
+        yield Finding("ok", "numbers", "not computed: it is packed when it first runs, and nothing is changed here")
+        return
     say("loading")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # told above
-        model = load(source)
-    tokenizer = load_tokenizer((checkpoint and checkpoint.tokenizer_path) or DEFAULT_TOKENIZER)
+        model = load(found.name)
+    tokenizer = load_tokenizer((content and content.tokenizer_path) or DEFAULT_TOKENIZER)
     ids = [config.text.bos_token_id, *tokenizer.encode("The capital of France is Paris; of Spain it is Madrid.")]
     ids = [id for id in ids if id < config.text.num_readable_ids][:NUM_TOKENS]
     say(f"computing {len(ids)} tokens in one shot")
     at_once = one_shot(model.runtime, ids)
     say(f"computing {len(ids)} tokens step by step")
-    dtype = chosen(config).dtype
+    dtype = "float32" if is_native else chosen(config).dtype  # a row's bits on the native engine depend on no neighbour
     error, _, _ = compare(step_by_step(model.runtime, ids), at_once, dtype)
     limit = LIMITS.get(dtype, LIMITS["bfloat16"])
     text = f"{len(ids)} tokens in one shot and step by step differ by {error:.1e} of the spread, limit {limit:.0e}"
@@ -272,5 +266,5 @@ def _numbers(source: str, config: ModelConfig, checkpoint: Checkpoint | None, sa
 def _part_of(error: GemsmithError) -> str:
     """Which part of a model an error is about."""
     kind = type(error).__name__
-    names = {"ConfigError": "config", "TokenizerError": "tokenizer"}
+    names = {"ConfigError": "config", "TokenizerError": "tokenizer", "SettingError": "setting"}
     return names.get(kind, "tensors" if kind.startswith("Tensor") else "model")

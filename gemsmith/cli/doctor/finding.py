@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Mark = Literal["ok", "note", "wrong"]
+OURS = "pip install --force-reinstall --no-deps gemsmith"  # what to type where gemsmith itself is broken
 
 
 @dataclass(frozen=True)
@@ -48,3 +50,10 @@ def size(count: float) -> str:
             break
         count /= 1000
     return f"{count:.0f} {unit}" if unit == "B" else f"{count:.3g} {unit}"
+
+
+def part(fraction: float) -> str:
+    """A share of the spread: percent where that reads well, else a power of ten."""
+    if not math.isfinite(fraction):
+        return "infinity"
+    return f"{fraction:.1%}" if fraction >= 0.001 else f"{fraction:.0e}"

@@ -17,13 +17,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gemsmith import kernels
 from gemsmith.cli.doctor.finding import Finding
 from gemsmith.version import __version__
 
 MODULES = {"pillow": "PIL"}  # where a package's module has another name
 NOT_FOR_USERS = ("dev", "docs")
 PURPOSES = {
-    "torch": "the engine, and GPUs",
+    "torch": "GPUs, pictures and sound, and the reference",
     "train": "training a vocabulary",
     "media": "pictures, sound, PDF",
     "serve": "an HTTP server",
@@ -91,8 +92,12 @@ def look_at_installation(facts: dict[str, Any], *, quick: bool = False) -> Itera
 
 def without_torch(facts: dict[str, Any]) -> Iterator[Finding]:
     """In place of the runtimes and the self-test, where the trial found that torch's import fails."""
+    from gemsmith.cli.doctor.runtimes import native_engine
+
     facts["available"] = []
-    yield Finding("wrong", "torch", "not imported again, since it might end this process: no runtime, no self-test")
+    text = "not imported again, since it might end this process: nothing that runs on it, no self-test"
+    yield Finding("wrong", "torch", text)
+    yield from native_engine(facts)
 
 
 def requirements() -> list[Requirement]:
@@ -201,7 +206,7 @@ def _absent(absent: list[Requirement]) -> Iterator[Finding]:
             text, fix = f"{names}: needed, not installed", f"pip install {' '.join(packages)}"
             yield Finding("wrong", "packages", text, fix)
         else:
-            mark = "wrong" if extra == "torch" else "note"
+            mark = "wrong" if extra == "torch" and not kernels.available() else "note"
             purpose = f" (for {PURPOSES[extra]})" if extra in PURPOSES else ""
             yield Finding(mark, extra, f"not installed: {names}{purpose}", f"pip install 'gemsmith[{extra}]'")  # type: ignore[arg-type]
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gemsmith.cli.doctor.finding import Finding
+from gemsmith import kernels
+from gemsmith.cli.doctor import native
+from gemsmith.cli.doctor.finding import OURS, Finding, Mark, part
 from gemsmith.errors import GemsmithError
 from gemsmith.hub.names import available_names, resolve
 from gemsmith.runtime.candidates import CANDIDATES, REFERENCE, Candidate, obstacle, torch_obstacle
@@ -34,7 +35,6 @@ TEXTS = (
 )
 NUM_ON_ALL_THREADS = 128  # tokens
 REINSTALL = "pip install --force-reinstall torch"
-OURS = "pip install --force-reinstall --no-deps gemsmith"
 
 
 @dataclass
@@ -49,7 +49,11 @@ def self_test(facts: dict[str, Any], say: Say) -> Iterator[Finding]:
     """Everything that can be compared on this machine."""
     started = time.monotonic()
     if missing := torch_obstacle():
-        yield Finding("wrong", "self-test", f"nothing to compare: {missing.reason}", missing.fix)
+        mark: Mark = "wrong" if missing.is_fault else "note"
+        yield Finding(mark, "self-test", f"no reference to compare with: {missing.reason}", missing.fix)
+        if kernels.available():
+            yield from native.self_test_alone(facts, say)
+            yield from _embedded(say)
         return
     from gemsmith.runtime.torch.devices import one_thread
 
@@ -58,6 +62,8 @@ def self_test(facts: dict[str, Any], say: Say) -> Iterator[Finding]:
         reference = list(_reference(bench, facts, say))
     yield from reference
     if all(finding.mark == "ok" for finding in reference):
+        if kernels.available():
+            yield from native.self_test(bench.subjects, bench.references, facts, say)
         yield from _runtimes(bench, facts, say)
     yield from _embedded(say)
     facts["seconds"] = round(time.monotonic() - started, 2)
@@ -100,10 +106,10 @@ def _reference(bench: Bench, facts: dict[str, Any], say: Say) -> Iterator[Findin
     facts["reference"] = [asdict(check) for check in checks]
     worst = max(checks, key=lambda check: check.error)
     if worst.is_ok:
-        yield Finding("ok", "reference", f"{len(checks)} models as upstream computed them, within {_part(worst.error)}")
+        yield Finding("ok", "reference", f"{len(checks)} models as upstream computed them, within {part(worst.error)}")
     else:
-        text = f"plain torch computes wrongly on this processor: {worst.model} is off by {_part(worst.error)} of the"
-        yield Finding("wrong", "reference", f"{text} spread, {_part(worst.limit)} is the limit", REINSTALL)
+        text = f"plain torch computes wrongly on this processor: {worst.model} is off by {part(worst.error)} of the"
+        yield Finding("wrong", "reference", f"{text} spread, {part(worst.limit)} is the limit", REINSTALL)
 
 
 def _runtimes(bench: Bench, facts: dict[str, Any], say: Say) -> Iterator[Finding]:
@@ -177,11 +183,11 @@ def _runtime_finding(
         same = sum(check.agreement for check in checks) / len(checks)
         models = len({check.model for check in checks})
         agree = f", same best token {same:.0%}" if candidate.dtype != "float32" else ""
-        text = f"{models} models, {len(checks)} ways: off by {_part(worst.error)} at most, limit {_part(worst.limit)}"
+        text = f"{models} models, {len(checks)} ways: off by {part(worst.error)} at most, limit {part(worst.limit)}"
         return Finding("ok", name, f"{text}{agree}")
     worst = max(wrong, key=lambda check: (bool(check.problem), check.error))
     others = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-    how = worst.problem or f"off by {_part(worst.error)} of the spread, the limit is {_part(worst.limit)}"
+    how = worst.problem or f"off by {part(worst.error)} of the spread, the limit is {part(worst.limit)}"
     blame = f"; the kernel {kernels[0].kernel} does it, see below" if kernels else ""
     return Finding("wrong", name, f"{worst.model}, {worst.way}: {how}{others}{blame}", _way_round(kernels, sound))
 
@@ -193,11 +199,11 @@ def _kernel_finding(candidate: Candidate, check: KernelCheck, sound: list[Candid
     name = f"kernel {check.kernel}"
     where = f"{check.op} on {candidate.device}, {candidate.dtype}"
     if not _is_kernel_ok(check, candidate):
-        how = check.problem or f"off by {_part(check.error)} of the spread, the limit is {_part(limit)}"
+        how = check.problem or f"off by {part(check.error)} of the spread, the limit is {part(limit)}"
         return Finding("wrong", name, f"{where}: {how}", _way_round([check], sound))
     if not check.num_calls:
         return Finding("ok", name, f"{where}: takes none of these calls")
-    text = f"{where}: {check.num_calls} calls, off by {_part(check.error)} at most, limit {_part(limit)}"
+    text = f"{where}: {check.num_calls} calls, off by {part(check.error)} at most, limit {part(limit)}"
     return Finding("ok", name, text)
 
 
@@ -231,19 +237,25 @@ def _asked(name: str) -> Iterator[Finding]:
     from gemsmith.cli.doctor.weights import scan
     from gemsmith.engine import load
     from gemsmith.formats import open_checkpoint
-    from gemsmith.runtime.torch.devices import one_thread
     from gemsmith.tokenizer import load_tokenizer
 
     yield round_trip(f"{name} tokenizer", load_tokenizer(_folder(name)))
     found = scan(open_checkpoint(_folder(name)), lambda _: None)
     if found.not_finite or found.all_zero:
         yield Finding("wrong", name, "its weights hold NaN, infinity or empty matrices", OURS)
-    with one_thread():
+    with nullcontext() if kernels.available() else torch_on_one_thread():
         said = load(name).chat(QUESTION, temperature=0, max_tokens=16).text.strip()
     if said == ANSWER:
         yield Finding("ok", name, f"asked {QUESTION!r}, answers {said!r}")
     else:
         yield Finding("wrong", name, f"asked {QUESTION!r}, answers {said[:40]!r} instead of {ANSWER!r}", OURS)
+
+
+def torch_on_one_thread() -> AbstractContextManager[None]:
+    """So that a busy machine makes no difference to sums."""
+    from gemsmith.runtime.torch.devices import one_thread
+
+    return one_thread()
 
 
 def _folder(name: str) -> Path:
@@ -259,10 +271,3 @@ def round_trip(subject: str, tokenizer: Any) -> Finding:
         if tokenizer.decode(ids) != text or tokenizer.control_ids & set(ids):
             return Finding("wrong", subject, f"{text!r} does not come back from its {len(ids)} tokens", OURS)
     return Finding("ok", subject, f"{len(TEXTS)} texts come back as they went in")
-
-
-def _part(fraction: float) -> str:
-    """A share of the spread: percent where that reads well, else a power of ten."""
-    if not math.isfinite(fraction):
-        return "infinity"
-    return f"{fraction:.1%}" if fraction >= 0.001 else f"{fraction:.0e}"

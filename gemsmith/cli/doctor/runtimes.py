@@ -6,16 +6,19 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from gemsmith import kernels
+from gemsmith.cli.doctor import native
 from gemsmith.cli.doctor.finding import Finding, size
 from gemsmith.config.presets import preset
 from gemsmith.runtime import probe
 from gemsmith.runtime.candidates import CANDIDATES, Obstacle, chosen, obstacle, torch_obstacle
 
-EXAMPLES = ("pebble", "e2b", "e4b", "12b", "26b-a4b", "31b")
+EXAMPLES = ("e2b", "e4b", "12b", "26b-a4b", "31b")
 
 
 def look_at_runtimes(facts: dict[str, Any]) -> Iterator[Finding]:
-    """Every candidate, and what `load` takes for which size."""
+    """The native engine, every candidate of torch, and what `load` takes for which size."""
+    yield from native_engine(facts)
     rows = [(candidate, obstacle(candidate)) for candidate in CANDIDATES]
     facts["runtimes"] = [
         {
@@ -29,7 +32,11 @@ def look_at_runtimes(facts: dict[str, Any]) -> Iterator[Finding]:
     facts["available"] = [str(each) for each, why in rows if why is None]
     if missing := torch_obstacle():
         facts["nvidia_cards"], facts["accelerators"] = list(probe.nvidia_cards()), []
-        yield Finding("wrong", "torch", f"{missing.reason}: no runtime can serve", missing.fix)
+        if missing.is_fault:
+            yield Finding("wrong", "torch", f"{missing.reason}: nothing runs on it", missing.fix)
+        else:
+            text = f"{missing.reason}: no GPU, pictures or sound; the native engine serves all else"
+            yield Finding("note", "torch", text, missing.fix)
         return
     yield from _accelerators(facts)
     devices: dict[str, list[str]] = {}
@@ -40,6 +47,20 @@ def look_at_runtimes(facts: dict[str, Any]) -> Iterator[Finding]:
         yield Finding("ok", name, " and ".join(dtypes))
     yield from _absent({(each.backend, each.device): why for each, why in rows if why}, set(devices))
     yield from _choice(facts)
+
+
+def native_engine(facts: dict[str, Any]) -> Iterator[Finding]:
+    """Its kernels and threads, and what it serves unless somebody chooses torch; a note where it was not built."""
+    facts["native"] = None
+    if not kernels.available():
+        yield Finding("note", "native cpu", native.missing().text)
+        return
+    threads = kernels.native().default_threads()
+    facts["native"] = {"isa": kernels.isa(), "threads": threads}
+    gpu = probe.torch_gpu()
+    otherwise = f", also beside a GPU (--device {gpu} takes torch, but for packs)" if gpu else ""
+    text = f"{kernels.isa()} kernels, {threads} threads; serves pebble, packs and GGUF files{otherwise}"
+    yield Finding("ok", "native cpu", text)
 
 
 def _accelerators(facts: dict[str, Any]) -> Iterator[Finding]:

@@ -28,6 +28,7 @@ LITTLE_ROOM = 1 << 30
 def look_around(facts: dict[str, Any]) -> Iterator[Finding]:
     """Models and variables."""
     yield from _models(facts)
+    yield from _packs(facts)
     yield from _variables(facts, os.environ)
 
 
@@ -86,6 +87,19 @@ def _models(facts: dict[str, Any]) -> Iterator[Finding]:
     yield Finding("ok", "here", text)
     for repo in begun:
         yield Finding("note", "unfinished", f"the download of {repo} broke off", f"gemsmith pull {repo}")
+
+
+def _packs(facts: dict[str, Any]) -> Iterator[Finding]:
+    """Packs that were made of GGUF files and checkpoints at their first use."""
+    from gemsmith.engine.packing import kept_packs, packs_folder
+    from gemsmith.hub.places import shown
+
+    found, folder = kept_packs(), packs_folder()
+    facts["kept_packs"] = {path.name: nbytes for path, nbytes in found.items()}
+    if found and folder is not None:
+        count = f"{len(found)} pack{'s' * (len(found) > 1)} made at first use"
+        text = f"{count}, {size(sum(found.values()))} in {shown(folder)}; may be deleted at any time"
+        yield Finding("ok", "packs", text)
 
 
 def _variables(facts: dict[str, Any], environment: Mapping[str, str]) -> Iterator[Finding]:

@@ -39,11 +39,11 @@ OWN = "the model's own"
 
 LOADING = (
     Setting("max_context", int, "TOKENS", "longest conversation to make room for", "the model's own limit", 1, 1 << 30),
-    Setting("threads", int, "N", "processor threads", "all cores", 1, 1024),
-    Setting("dtype", str, "NAME", "compute in float32, bfloat16 or float16", "chosen for the machine",
+    Setting("threads", int, "N", "processor threads", "all that are allowed", 1, 1024),
+    Setting("dtype", str, "NAME", "compute with torch in float32, bfloat16 or float16", "chosen for the machine",
             choices=("float32", "bfloat16", "float16")),
-    Setting("device", str, "NAME", "compute on cpu, cuda, cuda:1, mps", "chosen for the machine"),
-    Setting("kv", str, "NAME", "keep keys and values in bf16, q8 or f32", "bf16",
+    Setting("device", str, "NAME", "compute with torch on cpu, cuda, cuda:1, mps", "chosen for the machine"),
+    Setting("kv", str, "NAME", "the native engine keeps keys and values in bf16, q8 or f32", "bf16",
             choices=("bf16", "q8", "f32")),
 )  # fmt: skip
 

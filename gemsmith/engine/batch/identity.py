@@ -14,24 +14,32 @@ from typing import Any
 
 from gemsmith.engine.batch.lines import Scan
 from gemsmith.engine.batch.request import Defaults
+from gemsmith.runtime.cpu.kv import KV
 from gemsmith.version import __version__
 
-LOADING = ("max_context", "dtype", "device")
+LOADING = {"max_context": None, "dtype": None, "device": None, "kv": KV[0]}  # with what holds where nobody says
 WHOLE = 4 << 20  # a file of up to this size is summed as a whole
 NUM_SAMPLES, SAMPLE = 256, 4096
-SUFFIXES = (".json", ".jinja", ".safetensors", ".gguf")
+SUFFIXES = (".json", ".jinja", ".safetensors", ".gguf", ".table")
 
 
 def identity(
-    scan: Scan, limit: int | None, model: str, path: Path | None, loading: Mapping[str, Any], defaults: Defaults
+    scan: Scan,
+    limit: int | None,
+    model: str,
+    path: Path | None,
+    loading: Mapping[str, Any],
+    defaults: Defaults,
+    engine: str = "",
 ) -> dict[str, Any]:
-    """Everything that the answers depend on, by name; values that JSON has."""
+    """Everything that the answers depend on, by name; values that JSON has. `engine` is what `load` takes."""
     settings = {
         "--limit": limit,
         "lines": scan.count,
         "input": scan.sha256,
         "the model": fingerprint(path) if path is not None else model,
-        **{f"--{key.replace('_', '-')}": loading.get(key) for key in LOADING},
+        "the engine": engine,
+        **{f"--{key.replace('_', '-')}": loading.get(key, default) for key, default in LOADING.items()},
         "--system": defaults.system,
         "--think": defaults.think,
         "--seed": defaults.seed,

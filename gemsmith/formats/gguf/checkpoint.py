@@ -41,7 +41,7 @@ class _Part:
 class GgufCheckpoint(Mapping[str, TensorView]):
     """The model's tensors by released name, exactly those its config asks for, with the file's own bytes.
 
-    dtype is one of F32, F16, BF16, Q8_0, Q4_0. A joined pair of expert tensors is a copy, made anew at each look.
+    dtype is one of `types.READ`. A joined pair of expert tensors is a copy, made anew at each look.
     """
 
     path: Path  # the file
@@ -64,7 +64,7 @@ class GgufCheckpoint(Mapping[str, TensorView]):
 
 
 def open_gguf(path: str | PathLike[str]) -> GgufCheckpoint:
-    """Open a Gemma 4 text model in GGUF (F32, F16, BF16, Q8_0, Q4_0, mixed at will).
+    """Open a Gemma 4 text model in GGUF (F32, F16, BF16, Q8_0, Q6_K, Q4_0, mixed at will).
 
     Raises ModelFileError (TensorFileError for a damaged file, ConfigError and TensorMismatchError for one that is no
     whole Gemma 4) before anything is allocated.
@@ -152,7 +152,7 @@ def _check_types(parts: Mapping[str, _Part], source: str) -> None:
     )
     raise ModelFileError(
         f"{source} has types that gemsmith does not read yet: {kinds}. It reads {', '.join(READ)}; get such a file of"
-        " the model, or make one: llama-quantize --token-embedding-type q8_0 MODEL-BF16.gguf OUT.gguf Q4_0"
+        " the model, or make one: llama-quantize MODEL-BF16.gguf OUT.gguf Q4_0"
     )
 
 

@@ -55,4 +55,4 @@ TYPES = {
     }.items()
 }
 
-READ = ("F32", "F16", "BF16", "Q8_0", "Q4_0")  # what gemsmith computes with
+READ = ("F32", "F16", "BF16", "Q8_0", "Q6_K", "Q4_0")  # what gemsmith computes with

@@ -9,6 +9,7 @@ open.py     a folder, opened
 verify.py   all of it against its sums
 write.py    a folder, written
 memory.py   a pack without a file
+sizes.py    bytes, of a pack that is there or will be
 """
 
 from gemsmith.formats.pack.head import PACK_FILE
@@ -16,6 +17,7 @@ from gemsmith.formats.pack.memory import pack_in_memory
 from gemsmith.formats.pack.open import Pack, PackedView, is_pack, open_pack
 from gemsmith.formats.pack.plan import PackedTensor, all_packed_tensors, packed_tensors
 from gemsmith.formats.pack.policy import POLICIES, Policy, pack_bytes
+from gemsmith.formats.pack.sizes import PackSizes, known_sizes, planned_sizes, sizes_of
 from gemsmith.formats.pack.source import PackSource, SourceTensor
 from gemsmith.formats.pack.verify import damaged, verify_pack
 from gemsmith.formats.pack.write import write_pack
@@ -24,6 +26,7 @@ __all__ = [
     "PACK_FILE",
     "POLICIES",
     "Pack",
+    "PackSizes",
     "PackSource",
     "PackedTensor",
     "PackedView",
@@ -32,10 +35,13 @@ __all__ = [
     "all_packed_tensors",
     "damaged",
     "is_pack",
+    "known_sizes",
     "open_pack",
     "pack_bytes",
     "pack_in_memory",
     "packed_tensors",
+    "planned_sizes",
+    "sizes_of",
     "verify_pack",
     "write_pack",
 ]

@@ -1,6 +1,7 @@
 """Which format each tensor of a pack gets: four policies.
 
-    exact   each tensor's own type: floats as they are; GGUF's Q4_0 and Q8_0 as q4 and q8, the same values
+    exact   each tensor's own type: floats as they are; GGUF's Q4_0 and Q8_0 as q4 and q8, the same values. No kernel
+            multiplies by Q6_K: its matrices become q8, 0.5 % from what they were (root mean square); the table keeps it
     q8      matrices q8, the per-layer embedding table q8_0
     q4      matrices q4, the table q4_0
     mix     as q4, but 2 bits where a weight is read often and matters least: attention and MLP of the layers that
@@ -22,8 +23,8 @@ from gemsmith.formats.pack.plan import PackedTensor, all_packed_tensors, packed_
 Policy = Literal["exact", "q8", "q4", "mix"]
 POLICIES: tuple[Policy, ...] = get_args(Policy)
 
-MATRIX_OF = {"F32": "f32", "F16": "f16", "BF16": "bf16", "Q8_0": "q8", "Q4_0": "q4"}
-ROWS_OF = {"F32": "f32", "F16": "f16", "BF16": "bf16", "Q8_0": "q8_0", "Q4_0": "q4_0"}
+MATRIX_OF = {"F32": "f32", "F16": "f16", "BF16": "bf16", "Q8_0": "q8", "Q6_K": "q8", "Q4_0": "q4"}
+ROWS_OF = {"F32": "f32", "F16": "f16", "BF16": "bf16", "Q8_0": "q8_0", "Q6_K": "q6_k", "Q4_0": "q4_0"}
 FLOATS = ("f32", "f16", "bf16")
 
 

@@ -14,14 +14,14 @@ from gemsmith.files import MappedFile
 from gemsmith.formats.pack.policy import MATRIX_OF, ROWS_OF
 from gemsmith.quant import BLOCK_ROWS, pack, pack_rows, row_bytes, unpack_rows
 from gemsmith.quant.floats import as_floats, check_finite
-from gemsmith.quant.layout import Codes, lay_out
-from gemsmith.quant.rows import BLOCK_BYTES, CODES_OF, codes_of_rows
+from gemsmith.quant.layout import lay_out
+from gemsmith.quant.rows import BLOCK_BYTES, CODES_OF, codes_of_rows, scales_of_rows
 
 SLAB_VALUES = 1 << 21  # numbers of a tensor in hand at a time: 8 MB as float32
 
 
 class SourceTensor(Protocol):
-    """A tensor of a file: `dtype` is "F32", "F16", "BF16", "Q8_0" or "Q4_0", `buffer` its bytes, row-major."""
+    """A tensor of a file: `dtype` is a key of `policy.MATRIX_OF`, `buffer` its bytes, row-major."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -68,13 +68,15 @@ class Rows:
         if self.dtype in ("F32", "F16", "BF16"):
             bits = data.reshape(-1).view(f"<u{self._row_bytes // self.cols}").reshape(last - first, self.cols)
             return as_floats(bits, ROWS_OF[self.dtype])
+        self._check_scales(first, last)
         return unpack_rows(data, ROWS_OF[self.dtype], self.cols)
 
     def packed(self, first: int, last: int, format: str) -> np.ndarray:
         """The rows first … last-1 as a packed matrix: GGUF's blocks laid out anew where the format holds them."""
         rows = ROWS_OF[self.dtype]
-        if rows in BLOCK_BYTES and format in (CODES_OF[rows], "q8"):
-            codes = self._codes(first, last)
+        if rows in CODES_OF and format in (CODES_OF[rows], "q8"):
+            self._check_scales(first, last)
+            codes = codes_of_rows(self.bytes_of(first, last), rows, self.cols)
             same = CODES_OF[rows] == format
             return lay_out(codes.codes if same else codes.codes + np.uint8(120), codes.scales, format)
         return pack(self.floats(first, last), format, name=self.name, first_row=first, threads=self.threads)
@@ -84,7 +86,7 @@ class Rows:
         if ROWS_OF[self.dtype] != format:
             return pack_rows(self.floats(first, last), format, name=self.name, first_row=first, threads=self.threads)
         if format in BLOCK_BYTES:
-            self._codes(first, last)
+            self._check_scales(first, last)
         else:
             check_finite(self.floats(first, last), self.name, first)
         return self.bytes_of(first, last)
@@ -101,7 +103,6 @@ class Rows:
         """Rows to take at a time, whole blocks of them."""
         return max(1, SLAB_VALUES // (self.cols * BLOCK_ROWS)) * BLOCK_ROWS
 
-    def _codes(self, first: int, last: int) -> Codes:
-        codes = codes_of_rows(self.bytes_of(first, last), ROWS_OF[self.dtype], self.cols)
-        check_finite(codes.scales, f"a scale of {self.name}", first)
-        return codes
+    def _check_scales(self, first: int, last: int) -> None:
+        scales = scales_of_rows(self.bytes_of(first, last), ROWS_OF[self.dtype])
+        check_finite(scales, f"a scale of {self.name}", first)

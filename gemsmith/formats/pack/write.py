@@ -56,7 +56,7 @@ def write_pack(
     dtypes = {part: source[part].dtype for tensor in tensors for part in tensor.parts}
     formats = tensor_formats(source.config, policy, dtypes)
     entries = entries_of(tensors, formats)
-    with _stage(folder) as stage:
+    with _telling_disk_errors(folder), _stage(folder) as stage:
         _check_room(stage, entries[-1].stop, folder)
         with atomic_file(stage / PACK_FILE) as file:
             _write_tensors(file, source, policy, entries, {t.name: t for t in tensors}, formats, threads, progress)
@@ -150,6 +150,19 @@ def _check_room(stage: Path, nbytes: int, folder: Path) -> None:
             f"the pack takes {nbytes / 1e9:.2f} GB, but where {folder} would lie {free / 1e9:.2f} GB are free; free"
             " some space, or name a folder on another disk"
         )
+
+
+@contextmanager
+def _telling_disk_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:  # whoever was told of the progress is gone
+        raise
+    except OSError as cause:
+        raise ModelFileError(
+            f"cannot write the pack {folder}: {cause.strerror or cause}; nothing was left behind. Make room, or name a"
+            " folder on another disk"
+        ) from cause
 
 
 @contextmanager

@@ -20,6 +20,7 @@ import numpy as np
 
 from gemsmith.config import LayerConfig, TextConfig
 from gemsmith.config.tensors import TEXT_PREFIX
+from gemsmith.files import MappedFile
 from gemsmith.formats.pack import PackedView
 
 # As native/engine/program.h numbers them.
@@ -336,9 +337,9 @@ def _table(view: PackedView) -> dict[str, Any]:
     """The per-layer table: rows are read from its file one by one, so that it never fills memory."""
     row_bytes = view.buffer.nbytes // view.rows
     table = {"format": view.format, "rows": view.rows, "width": view.cols, "row_bytes": row_bytes}
-    if view.path is None:
+    file = view.buffer.obj
+    if not isinstance(file, MappedFile):
         return {**table, "data": np.frombuffer(view.buffer, np.uint8)}
-    file = view.path.open("rb", buffering=0)
     return {**table, "file": file.fileno(), "offset": view.file_offset, "keep": file}
 
 

@@ -11,10 +11,10 @@ from gemsmith.errors import GemsmithError, MissingDependencyError, ModelFileErro
 from gemsmith.formats.pack import Pack
 from gemsmith.media.prepared import Prepared
 from gemsmith.runtime.cpu.engine import CpuRuntime, Encode
+from gemsmith.runtime.cpu.kv import KV
 from gemsmith.runtime.cpu.lower import lower
 from gemsmith.runtime.protocol import Soft
 
-KV = ("bf16", "q8", "f32")  # what keys and values may be stored in, the default first
 SMALL_MODEL = 1 << 29  # parameters: up to here the reference, too, computes in float32
 WIDEST_HEAD = 512
 

@@ -19,7 +19,7 @@ def test_the_listing_says_where_each_value_came_from(place, gemsmith_, monkeypat
     at = lines.index(f"  {'top_k':<21} {'3':<25} GEMSMITH_TOP_K")
     assert lines[at + 1 : at + 3] == [f"      over 2 from {mine}: top_k", f"      over 1 from {user}: top_k"]
     assert f"  {'color':<21} {'never':<25} --color".replace("never  ", '"never"') in lines
-    assert f"  {'threads':<21} {'all cores':<25} default" in lines
+    assert f"  {'threads':<21} {'all that are allowed':<25} default" in lines
     assert f'  {"system":<21} "Be brief."\n      from {mine}: system' in ended.out
     assert f"for gemsmith run alone\n  {'max_tokens':<21} 9\n      from {user}: run.max_tokens" in ended.out
     assert f"  {mine}  (project file, read)\n  {user}  (user file, read)" in ended.out

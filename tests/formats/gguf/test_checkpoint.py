@@ -10,13 +10,13 @@ import gguf
 import numpy as np
 import pytest
 
+from bench.gguf_writing import gguf_arrays, gguf_name, write_gguf
 from gemsmith.config import GenerationConfig
 from gemsmith.errors import ConfigError, ModelFileError, TensorMismatchError
 from gemsmith.files import MappedFile
 from gemsmith.formats.gguf import open_gguf
 from gemsmith.tokenizer import load_tokenizer
 from tests.formats.gguf.small import SIZES, random_tensors, text_only, vocabulary
-from tests.formats.gguf.writing import gguf_arrays, gguf_name, write_gguf
 
 pytestmark = pytest.mark.slow
 E2B, MOE = "tiny-random-e2b", "tiny-random-26b-a4b"

@@ -10,6 +10,7 @@ import gguf
 import numpy as np
 import pytest
 
+from bench.gguf_writing import add_config
 from gemsmith.config import TextConfig, preset
 from gemsmith.formats.gguf.config import model_config
 from gemsmith.formats.gguf.generation import generation_config
@@ -17,7 +18,6 @@ from gemsmith.formats.gguf.metadata import shortest
 from gemsmith.formats.tensor import TensorView
 from gemsmith.tokenizer.gguf import read_metadata
 from tests.formats.gguf.small import SIZES
-from tests.formats.gguf.writing import add_config
 
 REAL = "ggml-vocab-gemma-4.gguf"
 

@@ -111,8 +111,8 @@ def test_ten_thousand_entries_take_no_time(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_two_thousand_changed_files(tmp_path: Path) -> None:
     """Bytes changed, cut out, doubled or cut off anywhere before the weights: an error of ours, or a whole model."""
+    from bench.gguf_writing import write_gguf
     from tests.formats.gguf.small import random_tensors, text_only, vocabulary
-    from tests.formats.gguf.writing import write_gguf
 
     name = "tiny-random-26b-a4b"
     small = vocabulary().__class__(

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import gemsmith
+from bench.gguf_writing import write_gguf
 from gemsmith.formats import open_checkpoint, save_checkpoint
 from gemsmith.formats.gguf import open_gguf
 from gemsmith.hub.names import DEFAULT_TOKENIZER, resolve
 from tests.formats.gguf.small import SIZES, random_tensors, text_only, vocabulary
-from tests.formats.gguf.writing import write_gguf
 
 pytest.importorskip("torch")
 IDS = [2, *np.random.default_rng(5).integers(300, 4000, 90).tolist()]  # longer than every window

@@ -1,7 +1,9 @@
-"""GGUF files to test with: any checkpoint of ours, written with the `gguf` package as llama.cpp's converter would.
+"""GGUF files to test and measure with: any checkpoint of ours, written with the `gguf` package as llama.cpp's converter
+would.
 
 Nothing of `gemsmith.formats.gguf` is used: names come from the package's own table, keys from its methods, blocks from
-its quantiser. Sources: llama.cpp, conversion/gemma.py (Gemma4Model), conversion/base.py, src/llama-quant.cpp.
+its quantiser, which has none for Q6_K. Sources: llama.cpp, conversion/gemma.py (Gemma4Model), conversion/base.py,
+src/llama-quant.cpp, ggml/src/ggml-quants.c.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from gemsmith.formats.tensor import TensorView
 from gemsmith.tokenizer.vocabulary import Vocabulary
 
 TYPES = gguf.GGMLQuantizationType
+EMBEDDING, PER_LAYER_EMBEDDING = "token_embd.weight", "per_layer_token_embd.weight"
+AS_LLAMA_QUANTIZE = {EMBEDDING: "Q6_K", PER_LAYER_EMBEDDING: "Q6_K"}  # where the embedding is the head, beside Q4_0
 VISIBLE = {"<|channel>", "<channel|>", "<|tool_call>", "<tool_call|>", "<|tool_response>", "<tool_response|>", '<|"|>'}
 
 
@@ -29,6 +33,7 @@ def write_gguf(
     vocabulary: Vocabulary | None,
     kind: str = "F32",
     *,
+    kinds: Mapping[str, str] | None = None,  # other types for some tensors, by GGUF name
     generation: Mapping[str, Any] | None = None,
     chat_template: str | None = None,
     separate_experts: bool = False,
@@ -44,8 +49,8 @@ def write_gguf(
     arrays = dict(gguf_arrays(config.text, tensors, separate_experts=separate_experts, with_dead=with_dead))
     for name, array in (arrays | dict(changes or {})).items():
         if array is not None:
-            as_type = stored_type(name, array.shape, kind)
-            writer.add_tensor(name, gguf.quants.quantize(array, as_type), raw_dtype=as_type)
+            as_type = stored_type(name, array.shape, (kinds or {}).get(name, kind))
+            writer.add_tensor(name, blocks_of(array, as_type), raw_dtype=as_type)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -169,11 +174,46 @@ def gguf_arrays(
 
 
 def stored_type(name: str, shape: tuple[int, ...], kind: str) -> gguf.GGMLQuantizationType:
-    """What llama.cpp's quantiser gives a tensor: vectors and the router stay floats, odd widths fall back to F16."""
+    """What llama.cpp's quantiser gives a tensor: vectors and the router stay floats, odd widths fall back to others."""
     if len(shape) == 1 or name.endswith(("_norm.weight", "ffn_gate_inp.weight")):
         return TYPES.F32
     if kind.startswith("Q") and "per_layer_model_proj" in name:
         return TYPES.BF16
     if kind.startswith("Q") and shape[-1] % 32:
         return TYPES.F16
+    if kind == "Q6_K" and shape[-1] % 256:
+        return TYPES.Q8_0
     return TYPES[kind]
+
+
+def blocks_of(array: np.ndarray, kind: gguf.GGMLQuantizationType) -> np.ndarray:
+    """Float32 rows in this type: the same shape as floats, or bytes [..., row_bytes]."""
+    if kind is TYPES.Q6_K:
+        return q6_k_blocks(array.reshape(-1, 256)).reshape(*array.shape[:-1], -1)
+    return gguf.quants.quantize(array, kind)
+
+
+def q6_k_blocks(values: np.ndarray) -> np.ndarray:
+    """Float32 [B, 256] as Q6_K [B, 210]: of each 16 numbers the largest gets the code of -32, of their scales the
+    largest the code -128. ggml's quantiser also tries scales near by."""
+    x = values.reshape(-1, 16, 16)
+    scales = _largest(x)[:, :, 0] / np.float32(-32)
+    d = (_largest(scales) / np.float32(-128)).astype(np.float16)
+    subs = np.clip(_nearest(scales, d), -128, 127).astype(np.int8)
+    steps = d.astype(np.float32) * subs.astype(np.float32)
+    codes = (np.clip(_nearest(x, steps[:, :, None]), -32, 31) + 32).astype(np.uint8).reshape(-1, 2, 128)
+    low, high = codes & 15, (codes >> 4).reshape(-1, 2, 4, 32)
+    nibbles = low[:, :, :64] | low[:, :, 64:] << 4
+    pairs = high[:, :, 0] | high[:, :, 1] << 2 | high[:, :, 2] << 4 | high[:, :, 3] << 6
+    parts = (nibbles.reshape(-1, 128), pairs.reshape(-1, 64), subs.view(np.uint8), d.view(np.uint8))
+    return np.concatenate(parts, axis=1)
+
+
+def _largest(x: np.ndarray) -> np.ndarray:
+    """Along the last axis, the number that is farthest from zero."""
+    return np.take_along_axis(x, np.argmax(np.abs(x), axis=-1)[..., None], axis=-1)
+
+
+def _nearest(x: np.ndarray, step: np.ndarray) -> np.ndarray:
+    step = np.broadcast_to(step.astype(np.float32), x.shape)
+    return np.rint(np.divide(x, step, out=np.zeros_like(x), where=step != 0))
