@@ -1,10 +1,11 @@
 """The plain reference for the native engine: the torch model over unpacked weights, activations rounded as packed
-matrices see them. Nothing here is fast, and nothing of it comes from the engine.
+matrices see them. Nothing here is fast, and nothing of it comes from the engine but the word on ties (`Rounding`).
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +22,7 @@ from gemsmith.model.text import TextModel
 from gemsmith.runtime.torch import load_text_model
 
 GROUP = 32
+PREFIX = "model.language_model."
 
 
 def unpacked(text: TextConfig, pack: Pack) -> tuple[TextModel, set[str]]:
@@ -63,35 +65,74 @@ def _half(matrix: np.ndarray, half: int) -> np.ndarray:
     return matrix.reshape(-1, 2, 32, matrix.shape[1])[:, half].reshape(-1, matrix.shape[1])
 
 
-def rounded(x: Tensor) -> Tensor:
-    """Each 32 neighbours to 8-bit codes and back."""
-    width = x.shape[-1]
-    x = F.pad(x, (0, -width % GROUP)).unflatten(-1, (-1, GROUP))
-    most = x.abs().amax(-1, keepdim=True)
-    factors = torch.full_like(most, 127.0) / most  # 127.0 / most would be a reciprocal times 127, one rounding more
-    codes = torch.where(most > 0, torch.round(x * factors), torch.zeros(()))
-    return (codes * (most / 127.0)).flatten(-2)[..., :width]
+class Rounding:
+    """8-bit codes of the reference's own numbers, with the engine's word on ties.
+
+    A number halfway between two codes, but for the last bits of a float, may become either, since sums in another order
+    differ there; and one such code moves a random model's logits by 0.1. So the engine's codes are taken, each after it
+    was held against the reference's own number: `furthest` is the largest distance between the two, in steps of the
+    code. 0.5 and a few units in the last place: both round alike. More: the engine computed something else.
+    """
+
+    def __init__(self, codes: dict[str, np.ndarray]):
+        """`codes` by released name of the matrix, as `lanes.engine_codes` finds them."""
+        self._codes, self._taken = codes, dict.fromkeys(codes, 0)
+        self.num_codes, self.num_others, self.furthest = 0, 0, 0.0
+
+    def __call__(self, x: Tensor, name: str) -> Tensor:
+        """Rows of activations to codes and back. Experts come one after the other: each takes the next rows."""
+        width, rows = x.shape[-1], x.flatten(0, -2).shape[0]
+        first = self._taken[name] if ".experts." in name else 0
+        self._taken[name] = first + rows
+        codes = torch.from_numpy(self._codes[name][first : first + rows]).reshape(x.shape).float()
+        x, codes = (F.pad(each, (0, -width % GROUP)).unflatten(-1, (-1, GROUP)) for each in (x, codes))
+        most = x.abs().amax(-1, keepdim=True)
+        factors = torch.full_like(most, 127.0) / most  # 127.0 / most is a reciprocal times 127, one rounding more
+        in_steps = torch.where(most > 0, x * factors, torch.zeros(()))
+        self.num_codes += rows * width
+        self.num_others += int((codes != torch.round(in_steps)).sum())
+        self.furthest = max(self.furthest, float((codes - in_steps).abs().max()))
+        return (codes * (most / 127.0)).flatten(-2)[..., :width]
+
+    def is_used_up(self) -> bool:
+        """Whether the reference has asked for every code there is."""
+        return all(self._taken[name] == len(codes) for name, codes in self._codes.items())
 
 
 @contextlib.contextmanager
-def rounded_inputs(model: TextModel, coded: set[str]) -> Iterator[None]:
-    """Within: every product with a coded matrix takes rounded inputs."""
-    prefix = "model.language_model."
-    storages = {p.untyped_storage().data_ptr() for name, p in model.named_parameters() if prefix + name in coded}
-    plain = F.linear
+def rounded_inputs(model: TextModel, coded: set[str], rounding: Rounding) -> Iterator[None]:
+    """Within: every product with a coded matrix takes rounded inputs, and gelu is exact."""
+    names = {p.untyped_storage().data_ptr(): PREFIX + name for name, p in model.named_parameters()}
+    plain, plain_gelu = F.linear, F.gelu
 
     def linear(x: Tensor, weight: Tensor, *rest: Any) -> Tensor:
-        return plain(rounded(x) if weight.untyped_storage().data_ptr() in storages else x, weight, *rest)
+        name = names[weight.untyped_storage().data_ptr()]
+        return plain(rounding(x, name) if name in coded else x, weight, *rest)
 
-    F.linear = linear
+    F.linear, F.gelu = linear, gelu
     try:
         yield
     finally:
-        F.linear = plain
+        F.linear, F.gelu = plain, plain_gelu
 
 
-def emulated_logits(text: TextConfig, pack: Pack, prompts: list[list[int]]) -> list[np.ndarray]:
-    """Logits [T, V] of each prompt."""
-    model, coded = unpacked(text, pack)
-    with torch.inference_mode(), rounded_inputs(model, coded):
-        return [model(torch.tensor([ids]))[0].numpy() for ids in prompts]
+def gelu(x: Tensor, approximate: str) -> Tensor:
+    """The same function by the logistic one, in float64: 1 + tanh(u) has no digits left where it is about 1e-7, and a
+    group whose numbers are all that small has codes as any other."""
+    assert approximate == "tanh"
+    x = x.double()
+    u = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
+    return (x * torch.sigmoid(2 * u)).float()
+
+
+class Emulated:
+    """The reference over a pack's numbers."""
+
+    def __init__(self, pack: Pack):
+        self._model, self._coded = unpacked(pack.config.text, pack)
+
+    def logits(self, ids: list[int], rounding: Rounding) -> np.ndarray:
+        """Logits [T, V] of a prompt."""
+        with torch.inference_mode(), rounded_inputs(self._model, self._coded, rounding):
+            logits: np.ndarray = self._model(torch.tensor([ids]))[0].numpy()
+        return logits

@@ -17,11 +17,16 @@ if not kernels.available():
 pytest.importorskip("torch")
 
 from gemsmith.formats import open_checkpoint
+from gemsmith.hub.names import DEFAULT_TOKENIZER
+from gemsmith.tokenizer import load_tokenizer
 from tests.model.whole import save_random
-from tests.runtime.cpu.emulated import emulated_logits
+from tests.runtime.cpu.emulated import Emulated, Rounding
+from tests.runtime.cpu.lanes import engine_codes
 
 SIZES = ("e2b", "e4b", "12b", "26b-a4b", "31b")
 POLICIES = ("exact", "q8", "q4", "mix")
+LENGTH = 40  # tokens of a prompt, more than a window
+TIE = 1e-3  # steps of an 8-bit code; a float of 127 of them is 8e-6 exact, and sums in another order differ by a few
 
 
 @pytest.fixture(scope="module", params=SIZES)
@@ -50,19 +55,52 @@ def logits(runtime: CpuRuntime, ids: list[int]) -> np.ndarray:
     return out
 
 
+def check_against_reference(pack: Pack, prompts: list[list[int]]) -> None:
+    """Every 8-bit code is the rounding of the reference's own number, ties aside; and with those, all logits agree."""
+    runtime, reference = opened(pack, threads=2, kv="f32"), Emulated(pack)
+    num_codes = num_ties = 0
+    for ids in prompts:
+        hidden, codes = engine_codes(pack, ids)
+        rows = runtime.step([Run(runtime.new(), ids, range(len(ids)))])
+        np.testing.assert_array_equal(rows.hidden, hidden, err_msg="these codes are not those behind the logits")
+        rounding = Rounding(codes)
+        expected = reference.logits(ids, rounding)
+        assert rounding.is_used_up() and rounding.furthest <= 0.5 + TIE
+        assert expected.std() > 0.3
+        np.testing.assert_allclose(rows.logits, expected, rtol=0, atol=1e-3 if pack.policy == "exact" else 1e-4)
+        num_codes, num_ties = num_codes + rounding.num_codes, num_ties + rounding.num_others
+    assert (num_codes > 0) == (pack.policy != "exact")
+    assert num_ties <= 1e-4 * num_codes, "so many are no ties, but another rule"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("policy", POLICIES)
 def test_logits_equal_the_plain_reference(checkpoint: object, policy: str) -> None:
-    """Where float sums differ in their last bit, a code close to a half may be rounded the other way, which random
-    models blow up; so a few of eight prompts may have such a code."""
     pack = packed(checkpoint, policy)
-    runtime = opened(pack, threads=2, kv="f32")
-    prompts = [prompt(pack.config, 16, seed) for seed in range(8)]
-    expected = emulated_logits(pack.config.text, pack, prompts)
-    gaps = [np.abs(logits(runtime, ids) - each).max() for ids, each in zip(prompts, expected, strict=True)]
-    assert min(each.std() for each in expected) > 0.3
-    assert np.median(gaps) < 1e-5, gaps
-    assert sum(gap < 1e-3 for gap in gaps) >= (8 if policy == "exact" else 5), gaps
+    check_against_reference(pack, [prompt(pack.config, LENGTH, seed) for seed in range(8)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", POLICIES)
+def test_logits_of_a_trained_model_equal_the_plain_reference(policy: str) -> None:
+    pebble = open_checkpoint(DEFAULT_TOKENIZER.parent)
+    ids = load_tokenizer(DEFAULT_TOKENIZER).encode("Sort these numbers: 31, 7, 95, 52, 18. What is 17 + 25?\n" * 4)
+    assert len(ids) > pebble.config.text.sliding_window
+    check_against_reference(packed(pebble, policy), [[pebble.config.text.bos_token_id, *ids]])
+
+
+@pytest.mark.slow
+def test_a_code_that_is_no_rounding_is_found(checkpoint: object) -> None:
+    """The engine's word is taken on ties alone: one code of a prompt one step away, and it shows."""
+    pack = packed(checkpoint, "q4")
+    ids = prompt(pack.config, LENGTH)
+    _, codes = engine_codes(pack, ids)
+    for name in list(codes)[:: len(codes) // 5]:
+        wrong = codes[name].copy()
+        wrong[LENGTH // 2, 5] += -1 if wrong[LENGTH // 2, 5] > 0 else 1
+        rounding = Rounding(codes | {name: wrong})
+        Emulated(pack).logits(ids, rounding)
+        assert rounding.furthest > 0.5 + 10 * TIE, name
 
 
 @pytest.mark.slow
