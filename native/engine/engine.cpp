@@ -1,5 +1,7 @@
 #include "engine.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
@@ -63,6 +65,7 @@ void Engine::prepare(std::span<const RunInput> runs) {
     read_failed_ = false;
     for (size_t i = 0; i <= program_.steps.size(); ++i) taken_[i].store(0, std::memory_order_relaxed);
     reserve_rows();
+    ask_for_table_rows();
     for (int sliding : {0, 1}) {
         const std::vector<float>& frequencies = program_.frequencies[sliding];
         cosines_[sliding].clear();
@@ -75,6 +78,17 @@ void Engine::prepare(std::span<const RunInput> runs) {
             }
     }
     prepare_attention();
+}
+
+// Rows of the per-layer table come from the disk, some hundred microseconds each, one after the other where nobody asks
+// for all of a prompt's at once.
+void Engine::ask_for_table_rows() {
+#ifdef POSIX_FADV_WILLNEED
+    const RowTable& table = program_.per_layer_table;
+    if (table.file < 0 || rows_.all.size() < 2) return;
+    for (const RowFacts& row : rows_.all.facts)
+        posix_fadvise(table.file, table.offset + row.id * table.row_bytes, table.row_bytes, POSIX_FADV_WILLNEED);
+#endif
 }
 
 void Engine::reserve_rows() {

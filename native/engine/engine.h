@@ -43,6 +43,7 @@ private:
     void prepare(std::span<const RunInput> runs);
     void prepare_attention();
     void reserve_rows();
+    void ask_for_table_rows();
     // Called by any thread with the soft-capped logits of ids first .. first + count - 1 of one row.
     using Take = std::function<void(int thread, int64_t row, int64_t chunk, int64_t first, int64_t count, const float* logits)>;
     void head(const float* hidden, int64_t num_rows, int64_t rows_at_once, const Take& take);
