@@ -57,7 +57,7 @@ void Worker::experts_up(const Step& step) {
     const int64_t blocks = m.num_blocks(), units = ceil_div(blocks, 4), bytes = row_block_bytes(m.format, m.cols) * blocks;
     const bool single = num_rows(step) == 1;
     const int64_t at_once = single ? 4 : 1;
-    share_streams(int64_t(e.used_experts_.size()) * units, 1, single, [&](int64_t begin, int64_t end) {
+    share_matrix(int64_t(e.used_experts_.size()) * units, 1, 1, single, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end;) {
             const size_t used = size_t(i / units);
             const int64_t u = i % units, num = std::min({at_once, end - i, units - u});
@@ -79,7 +79,7 @@ void Worker::experts_down(const Step& step) {
     const Matrix& m = step.matrices[0];
     const int64_t blocks = m.num_blocks(), bytes = row_block_bytes(m.format, m.cols) * blocks;
     Buffer& out = buffer(step.out);
-    share_streams(int64_t(e.used_experts_.size()) * blocks, 4, num_rows(step) == 1, [&](int64_t begin, int64_t end) {
+    share_matrix(int64_t(e.used_experts_.size()) * blocks, 4, 4, num_rows(step) == 1, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end;) {
             const size_t used = size_t(i / blocks);
             const int64_t b = i % blocks, num = std::min(end - i, blocks - b);

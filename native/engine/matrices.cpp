@@ -6,6 +6,9 @@
 namespace gemsmith {
 
 constexpr int64_t UNIT = 64;  // results that are quantised together: ROW_PADDING
+// Of a matrix for many rows: each piece copies the rows' codes side by side (matmul/tile.h), 2 to 3 % of its work at
+// eight blocks, twice that at four.
+constexpr int64_t MANY_BLOCKS = 8;
 
 void Worker::matmul(const Step& step) {
     const int64_t rows = num_rows(step);
@@ -14,7 +17,7 @@ void Worker::matmul(const Step& step) {
     for (int i = 0; i < step.num_matrices; ++i) total += step.end_block[i] - step.first_block[i];
     const Activations x = lane(step.in).from(0);
     Buffer& out = buffer(step.out);
-    share_streams(total, 4, rows == 1, [&](int64_t begin, int64_t end) {
+    share_matrix(total, 2, MANY_BLOCKS, rows == 1, [&](int64_t begin, int64_t end) {
         int64_t before = 0;
         for (int i = 0; i < step.num_matrices; ++i) {
             const int64_t count = step.end_block[i] - step.first_block[i];
@@ -49,9 +52,9 @@ void Worker::gate_units(Lane& out, int64_t row, int64_t unit, const float* gate,
 void Worker::gated_up(const Step& step) {
     const Matrix& m = step.matrices[0];
     const int64_t rows = num_rows(step), blocks = m.num_blocks(), units = ceil_div(blocks, 4);
-    const int64_t at_once = rows == 1 ? 16 : 1;
+    const int64_t at_once = rows == 1 ? 16 : MANY_BLOCKS / 4;
     const Activations x = lane(step.in).from(0);
-    share_streams(units, 1, rows == 1, [&](int64_t begin, int64_t end) {
+    share_matrix(units, 1, at_once, rows == 1, [&](int64_t begin, int64_t end) {
         float* y = scratch(rows * at_once * 4 * BLOCK_ROWS);
         for (int64_t u = begin; u < end; u += at_once) {
             const int64_t last = std::min(blocks, 4 * std::min(u + at_once, end)), stride = (last - 4 * u) * BLOCK_ROWS;
@@ -69,7 +72,7 @@ void Worker::per_layer_gate(const Step& step) {
     const int64_t rows = num_rows(step), P = m.rows, blocks = m.num_blocks();
     const Activations x = lane(step.in).from(0);
     Lane& out = lane(step.out);
-    share_streams(ceil_div(blocks, 2), 1, rows == 1, [&](int64_t begin, int64_t end) {
+    share_matrix(ceil_div(blocks, 2), 1, 1, rows == 1, [&](int64_t begin, int64_t end) {
         const int64_t first = 2 * begin, last = std::min(2 * end, blocks), stride = (last - first) * BLOCK_ROWS;
         float* y = scratch(rows * stride);
         multiply(m, first, last, x, rows, y, stride);

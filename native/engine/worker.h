@@ -31,11 +31,11 @@ private:
     // Calls f(begin, end) for this thread's parts of 0 .. total - 1: pieces of `grain`, taken as threads come for them.
     template <typename F>
     void share(int64_t total, int64_t grain, F f);
-    // The same for work whose weights come from memory for one row (`streams`): a thread first has a linear stream to
-    // itself, most of its share; what is left goes in pieces that shrink towards the end, down to `grain`, since cores
-    // that share a machine are not equally fast at every moment.
+    // The same for matrices, in pieces of `most` that shrink towards the end, down to `least`, since cores that share a
+    // machine are not equally fast at every moment. One row's weights come from memory: there each thread first has a
+    // linear stream to itself, most of its share, and what is left goes in pieces of any size.
     template <typename F>
-    void share_streams(int64_t total, int64_t grain, bool streams, F f);
+    void share_matrix(int64_t total, int64_t least, int64_t most, bool is_one_row, F f);
     void make_lane(const Step& step, Lane& lane, int64_t row, const float* values, int64_t n) const;
     void put_unit(Lane& out, int64_t row, int64_t unit, const float* values, int64_t n, int32_t forms) const;
     void gate_units(Lane& out, int64_t row, int64_t unit, const float* gate, const float* up, int64_t n, int32_t forms) const;
@@ -74,14 +74,14 @@ void Worker::share(int64_t total, int64_t grain, F f) {
 }
 
 template <typename F>
-void Worker::share_streams(int64_t total, int64_t grain, bool streams, F f) {
-    if (!streams) return share(total, grain, f);
-    const int64_t threads = e.pool_.threads(), own = total * 3 / (4 * threads), rest = own * threads;
-    if (threads == 1) return f(0, total);
+void Worker::share_matrix(int64_t total, int64_t least, int64_t most, bool is_one_row, F f) {
+    const int64_t threads = e.pool_.threads(), own = is_one_row ? total * 3 / (4 * threads) : 0, rest = own * threads;
+    if (is_one_row && threads == 1) return f(0, total);
     if (own) f(own * thread, own * (thread + 1));
     std::atomic<int64_t>& taken = e.taken_[index];
     for (int64_t done = taken.load(std::memory_order_relaxed); rest + done < total;) {
-        const int64_t piece = std::min(std::max(grain, (total - rest - done) / (2 * threads)), total - rest - done);
+        const int64_t left = total - rest - done, share = std::max(least, left / (2 * threads));
+        const int64_t piece = std::min(left, is_one_row ? share : std::min(share, most));
         if (!taken.compare_exchange_weak(done, done + piece, std::memory_order_relaxed)) continue;
         f(rest + done, rest + done + piece);
         done = taken.load(std::memory_order_relaxed);
