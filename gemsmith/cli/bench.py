@@ -70,12 +70,13 @@ def measured(args: argparse.Namespace) -> dict[str, Any]:
     from gemsmith.runtime.speed import Work, measure
 
     work = Work(args.prompt, args.generate, args.depth)
-    loading = {"threads": probe.default_threads(), "backend": args.backend, **options.loading(args)}
+    loading = {"backend": args.backend, **options.loading(args)}
     ensure_ready(args.model, loading)
     start = time.perf_counter()
     with patience(f"loading {args.model}"):
         model = loaded(args.model, loading, max(work.context, work.depth + args.warm_up))
     load_s = time.perf_counter() - start
+    loading["threads"] = getattr(model.runtime, "threads", loading.get("threads") or probe.default_threads())
     limits = limits_of(loading["threads"])
     speed = measure(
         model.runtime,

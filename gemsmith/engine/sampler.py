@@ -17,6 +17,8 @@ import numpy as np
 from gemsmith.engine.sampling import Sampling
 from gemsmith.errors import SamplingError
 
+MOST_LIKELIEST = 1024  # from here on a whole row is as quick as its best
+
 
 class Sampler:
     """Draws the tokens of one reply. Keeps what was written, for the penalties, and its own random stream."""
@@ -26,13 +28,24 @@ class Sampler:
         assert sampling.temperature is not None and sampling.top_k is not None and sampling.top_p is not None
         self.sampling = sampling
         self._offset_V = _offsets(sampling, vocab_size, suppressed)
+        self.num_likeliest = _num_likeliest(sampling, self._offset_V, vocab_size)
         self._random = np.random.Generator(np.random.PCG64(sampling.seed))
         self._seen = set(prompt)
         self._written: Counter[int] = Counter()
 
     def draw(self, logits_V: np.ndarray) -> int:
         """The next token's id, remembered for the penalties."""
-        token = self._choose(self.adjusted(logits_V))
+        return self._remembered(self._choose(self.adjusted(logits_V)))
+
+    def draw_likeliest(self, ids_C: np.ndarray, logits_C: np.ndarray) -> int:
+        """The same token, from the `num_likeliest` ids that have the largest logits, the largest first."""
+        z_C = logits_C.astype(np.float64)
+        if self._offset_V is not None:
+            keeps_C = self._offset_V[ids_C] == 0.0
+            ids_C, z_C = ids_C[keeps_C], z_C[keeps_C]
+        return self._remembered(int(ids_C[self._choose(z_C)]))
+
+    def _remembered(self, token: int) -> int:
         self._seen.add(token)
         self._written[token] += 1
         return token
@@ -50,6 +63,7 @@ class Sampler:
         return z if self._offset_V is None else z + self._offset_V
 
     def _choose(self, z_V: np.ndarray) -> int:
+        """A place in z_V, which is the whole vocabulary, or as many of the likeliest as filters can leave."""
         if self.sampling.temperature == 0.0:
             return int(z_V.argmax())  # of equals, the lowest id
         ids_C, p_C = self.candidates(z_V)
@@ -81,6 +95,21 @@ def _offsets(sampling: Sampling, vocab_size: int, suppressed: Sequence[int]) -> 
     if offset_V.max() == -np.inf:
         raise SamplingError(f"logit_bias bans all {vocab_size} tokens and leaves none to choose; ban fewer")
     return offset_V
+
+
+def _num_likeliest(sampling: Sampling, offset_V: np.ndarray | None, vocab_size: int) -> int | None:
+    """How many of the likeliest tokens decide every draw; None where it may take any: no top-k, penalties, a bias."""
+    keeps = 1 if sampling.temperature == 0.0 else sampling.top_k
+    changes_order = (
+        sampling.repetition_penalty != 1.0
+        or sampling.presence_penalty != 0.0
+        or sampling.frequency_penalty != 0.0
+        or any(bias != -np.inf for bias in sampling.logit_bias.values())
+    )
+    if not keeps or changes_order or sampling.logprobs:
+        return None
+    banned = 0 if offset_V is None else int(np.count_nonzero(offset_V))
+    return keeps + banned if keeps + banned <= min(MOST_LIKELIEST, vocab_size) else None
 
 
 def likeliest(z_V: np.ndarray, k: int) -> np.ndarray:

@@ -63,7 +63,8 @@ class Rows(Protocol):
         ...
 
     def top(self, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The k best ids [R, k], best first, their logits [R, k], and the log-sum-exp of each whole row [R]."""
+        """The k best ids [R, k], best first and of equals the lower, their logits [R, k], and the log-sum-exp of each
+        whole row [R], which is not finite where a logit is NaN or +inf (soft-capped ones are never -inf)."""
         ...
 
 

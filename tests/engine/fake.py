@@ -11,6 +11,7 @@ import numpy as np
 
 from gemsmith.config import GenerationConfig, ModelConfig, preset
 from gemsmith.engine import Model
+from gemsmith.engine.sampler import likeliest
 from gemsmith.engine.senses.counting import num_soft_tokens
 from gemsmith.hub.names import DEFAULT_TOKENIZER
 from gemsmith.media.prepared import Prepared
@@ -74,6 +75,13 @@ class FakeSoft:
 class FakeRows:
     def __init__(self, logits: np.ndarray):
         self.logits = logits
+
+    def top(self, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        ids_RK = np.stack([likeliest(row_V, k) for row_V in self.logits])
+        with np.errstate(over="ignore", invalid="ignore"):
+            log_sums_R = np.log(np.exp(self.logits.astype(np.float64)).sum(-1))
+        log_sums_R[~np.isfinite(self.logits).all(-1)] = np.nan
+        return ids_RK, np.take_along_axis(self.logits, ids_RK, -1), log_sums_R
 
 
 def row(wanted: int | np.ndarray) -> np.ndarray:

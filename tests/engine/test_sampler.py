@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import Any
 
@@ -132,3 +133,33 @@ def test_filters_always_leave_the_likeliest_first(
 
 def test_log_softmax() -> None:
     assert np.exp(log_softmax(np.log(P) + 300)) == pytest.approx(P)
+
+
+@pytest.mark.parametrize(
+    "options", [{"temperature": 0.0}, {"top_k": 5}, {"top_k": 64, "top_p": 0.9, "min_p": 0.05}], ids=str
+)
+@pytest.mark.parametrize("suppressed", [(), (3, 7, 200)], ids=str)
+def test_the_likeliest_alone_give_the_same_tokens(options: dict[str, float], suppressed: tuple[int, ...]) -> None:
+    V, random = 300, np.random.default_rng(0)
+    options = {"seed": 5, "logit_bias": {11: -math.inf}, **options}
+    whole, short = (sampler((), suppressed, V, **options) for _ in range(2))
+    assert short.num_likeliest is not None
+    for _ in range(200):
+        logits_V = random.normal(0, 2, V).round(1).astype(np.float32)  # rounded, so that there are equals
+        ids_C = likeliest(logits_V, short.num_likeliest)
+        assert short.draw_likeliest(ids_C, logits_V[ids_C]) == whole.draw(logits_V)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"top_k": 0},
+        {"repetition_penalty": 1.1},
+        {"presence_penalty": 1.0},
+        {"logit_bias": {3: 1.0}},
+        {"logprobs": True},
+    ],
+    ids=str,
+)
+def test_what_may_take_any_token_asks_for_all(options: dict[str, object]) -> None:
+    assert sampler((), (), 300, **{"top_k": 5, **options}).num_likeliest is None

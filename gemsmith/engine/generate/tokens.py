@@ -10,7 +10,7 @@ import numpy as np
 
 from gemsmith.engine.sampler import Sampler, likeliest, log_softmax
 from gemsmith.errors import NumericalError
-from gemsmith.runtime.protocol import Run, Runtime, Soft
+from gemsmith.runtime.protocol import Rows, Run, Runtime, Soft
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,14 @@ def generate(
     try:
         ids, soft = list(prompt), encoded() if room > 0 else ()
         for left in reversed(range(room)):
-            logits_V = runtime.step([Run(sequence, ids, [len(ids) - 1], soft)]).logits[0]
-            if not np.isfinite(logits_V).all():
+            rows = runtime.step([Run(sequence, ids, [len(ids) - 1], soft)])
+            try:
+                token = _drawn(sampler, rows, stop_ids, left)
+            except FloatingPointError:
                 raise NumericalError(
                     f"the logits of token {runtime.length(sequence)} are not all finite numbers: the weights are"
                     " damaged, or too large for this dtype; load the model with dtype='float32'"
-                )
-            token = _drawn(sampler, logits_V, stop_ids, left)
+                ) from None
             yield token
             if token.finish:
                 return
@@ -55,11 +56,28 @@ def generate(
         runtime.free(sequence)
 
 
-def _drawn(sampler: Sampler, logits_V: np.ndarray, stop_ids: Collection[int], left: int) -> Token:
+def _drawn(sampler: Sampler, rows: Rows, stop_ids: Collection[int], left: int) -> Token:
+    """The next token of the one row; FloatingPointError where its logits are not finite."""
+    if sampler.num_likeliest is not None:  # a vocabulary of 262,144 is not written out to choose among 64
+        ids_RC, logits_RC, log_sums_R = rows.top(sampler.num_likeliest)
+        _check(log_sums_R)
+        id = sampler.draw_likeliest(ids_RC[0], logits_RC[0])
+        return Token(id, _finish(id, stop_ids, left))
+    logits_V = rows.logits[0]
+    _check(logits_V)
     id = sampler.draw(logits_V)
-    finish: Literal["stop", "length"] | None = "stop" if id in stop_ids else None if left else "length"
     if not sampler.sampling.logprobs:
-        return Token(id, finish)
+        return Token(id, _finish(id, stop_ids, left))
     logprobs_V = log_softmax(logits_V)
     best = likeliest(logprobs_V, sampler.sampling.top_logprobs) if sampler.sampling.top_logprobs else ()
-    return Token(id, finish, float(logprobs_V[id]), tuple((int(i), float(logprobs_V[i])) for i in best))
+    top = tuple((int(i), float(logprobs_V[i])) for i in best)
+    return Token(id, _finish(id, stop_ids, left), float(logprobs_V[id]), top)
+
+
+def _check(values: np.ndarray) -> None:
+    if not np.isfinite(values).all():
+        raise FloatingPointError
+
+
+def _finish(id: int, stop_ids: Collection[int], left: int) -> Literal["stop", "length"] | None:
+    return "stop" if id in stop_ids else None if left else "length"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -117,15 +118,22 @@ class CpuRuntime:
     def step(self, batch: Sequence[Run]) -> CpuRows:
         waiting = [deque(self._pieces(run)) for run in batch]
         rows: list[list[np.ndarray]] = [[] for _ in batch]
-        while any(waiting):
-            self.check_files()
-            taken = _taken(waiting)
-            hidden_RD = self._engine.step([piece for _, piece in taken])
-            start = 0
-            for i, piece in taken:
-                end = start + len(piece[2])
-                rows[i].append(hidden_RD[start:end])
-                start = end
+        before = [self.length(run.sequence) for run in batch]
+        try:
+            while any(waiting):
+                self.check_files()
+                taken = _taken(waiting)
+                hidden_RD = self._engine.step([piece for _, piece in taken])
+                start = 0
+                for i, piece in taken:
+                    end = start + len(piece[2])
+                    rows[i].append(hidden_RD[start:end])
+                    start = end
+        except BaseException:  # Ctrl-C between two chunks, a changed file: what was read of the batch is forgotten
+            for run, length in zip(batch, before, strict=True):
+                with suppress(ValueError):  # a window has moved past it
+                    self.trim(run.sequence, length)
+            raise
         parts = [_in_order(np.concatenate(own), run.wanted) for own, run in zip(rows, batch, strict=True)]
         return CpuRows(self._engine, parts[0] if len(parts) == 1 else np.concatenate(parts))
 

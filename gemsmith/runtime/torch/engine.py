@@ -56,6 +56,12 @@ class TorchRows:
 
     def top(self, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         values, ids = self._logits_RV.topk(k, dim=-1)
+        for row, least, own_values, own_ids in zip(self._logits_RV, values[:, -1], values, ids, strict=True):
+            reaching = (row >= least).nonzero()[:, 0]  # rising: of equals the lower id, which topk does not promise
+            best = row[reaching].argsort(descending=True, stable=True)[:k]
+            if len(best) == k:  # not where a value is not a number
+                own_ids.copy_(reaching[best])
+                own_values.copy_(row[reaching[best]])
         return ids.cpu().numpy(), values.cpu().numpy(), self._logits_RV.logsumexp(-1).cpu().numpy()
 
 

@@ -144,6 +144,24 @@ def test_forks_and_trims_go_on_as_if_new(checkpoint: object) -> None:
 
 
 @pytest.mark.slow
+def test_an_interrupted_step_leaves_the_sequence_as_it_was(checkpoint: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    pack = packed(checkpoint, "q8")
+    calls = iter(range(10))
+
+    def interrupted() -> None:
+        if next(calls) == 2:  # before the third chunk
+            raise KeyboardInterrupt
+
+    ids = prompt(pack.config, 30)
+    runtime = opened(pack, threads=2, check_files=interrupted)
+    monkeypatch.setattr(cpu_engine, "CHUNK", 4)
+    sequence = runtime.new()
+    with pytest.raises(KeyboardInterrupt):
+        runtime.step([Run(sequence, ids, [29])])
+    assert runtime.length(sequence) == 0
+
+
+@pytest.mark.slow
 def test_the_best_ids_and_the_log_sum(checkpoint: object) -> None:
     pack = packed(checkpoint, "q4")
     runtime = opened(pack, threads=2)
