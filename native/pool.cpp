@@ -26,52 +26,64 @@ void pause() {
 }  // namespace
 
 Pool::Pool(int threads)
-    : num_threads_(threads), may_spin_(threads <= default_threads()), process_(getpid()) {
+    : num_threads_(threads), may_spin_(threads <= default_threads()), process_(getpid()),
+      shared_(std::make_unique<Shared>()) {
     if (threads < 1) throw std::invalid_argument("a pool needs at least 1 thread, not " + std::to_string(threads));
-    workers_.reserve(static_cast<size_t>(threads - 1));
-    for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
+    std::vector<std::thread>& workers = shared_->workers;
+    try {
+        workers.reserve(static_cast<size_t>(threads - 1));
+        for (int i = 1; i < threads; ++i) workers.emplace_back([this, i] { work(i); });
+    } catch (const std::exception& cause) {
+        const size_t started = workers.size() + 1;
+        end();
+        throw std::runtime_error("of " + std::to_string(threads) + " threads the system started " +
+                                 std::to_string(started) + " (" + cause.what() + ")");
+    }
 }
 
 Pool::~Pool() {
-    if (getpid() != process_) {  // a forked child: the threads are not here to be joined
-        for (std::thread& each : workers_) each.detach();
-        return;
-    }
-    is_ending_ = true;
-    raise(run_);
-    for (std::thread& each : workers_) each.join();
+    if (getpid() == process_)
+        end();
+    else  // a forked child: the threads are not here, neither to be joined nor woken
+        static_cast<void>(shared_.release());
+}
+
+void Pool::end() {
+    shared_->is_ending = true;
+    raise(shared_->run);
+    for (std::thread& each : shared_->workers) each.join();
 }
 
 void Pool::run_erased(Function function, void* argument) {
     if (num_threads_ > 1 && getpid() != process_)
         throw std::runtime_error("this pool of threads belongs to process " + std::to_string(process_) +
                                  ", and this is a fork of it without those threads; load the model after forking");
-    const std::lock_guard<std::mutex> lock(one_run_);
+    const std::lock_guard<std::mutex> lock(shared_->one_run);
     if (num_threads_ == 1) return function(argument, 0);
-    function_ = function;
-    argument_ = argument;
-    raise(run_);
+    shared_->function = function;
+    shared_->argument = argument;
+    raise(shared_->run);
     function(argument, 0);
     barrier();
 }
 
 void Pool::work(int thread) {
     for (uint32_t seen = 0;; ++seen) {
-        wait(run_, seen);
-        if (is_ending_) return;
-        function_(argument_, thread);
+        wait(shared_->run, seen);
+        if (shared_->is_ending) return;
+        shared_->function(shared_->argument, thread);
         barrier();
     }
 }
 
 void Pool::barrier() {
     if (num_threads_ == 1) return;
-    const uint32_t phase = phase_.value.load(std::memory_order_relaxed);  // cannot change before this thread arrives
-    if (num_arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == num_threads_) {
-        num_arrived_.store(0, std::memory_order_relaxed);
-        raise(phase_);
+    const uint32_t phase = shared_->phase.value.load(std::memory_order_relaxed);  // cannot change before this thread arrives
+    if (shared_->num_arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == num_threads_) {
+        shared_->num_arrived.store(0, std::memory_order_relaxed);
+        raise(shared_->phase);
     } else {
-        wait(phase_, phase);
+        wait(shared_->phase, phase);
     }
 }
 
@@ -79,9 +91,9 @@ void Pool::barrier() {
 // order of all sequentially consistent operations.
 void Pool::raise(Signal& signal) {
     signal.value.fetch_add(1, std::memory_order_seq_cst);
-    if (num_sleeping_.load(std::memory_order_seq_cst) == 0) return;
-    { const std::lock_guard<std::mutex> lock(sleep_); }
-    wake_.notify_all();
+    if (shared_->num_sleeping.load(std::memory_order_seq_cst) == 0) return;
+    { const std::lock_guard<std::mutex> lock(shared_->sleep); }
+    shared_->wake.notify_all();
 }
 
 void Pool::wait(const Signal& signal, uint32_t old) {
@@ -96,10 +108,10 @@ void Pool::wait(const Signal& signal, uint32_t old) {
         }
         if (!spins) std::this_thread::yield();
     }
-    std::unique_lock<std::mutex> lock(sleep_);
-    num_sleeping_.fetch_add(1, std::memory_order_seq_cst);
-    wake_.wait(lock, [&] { return signal.value.load(std::memory_order_seq_cst) != old; });
-    num_sleeping_.fetch_sub(1, std::memory_order_relaxed);
+    std::unique_lock<std::mutex> lock(shared_->sleep);
+    shared_->num_sleeping.fetch_add(1, std::memory_order_seq_cst);
+    shared_->wake.wait(lock, [&] { return signal.value.load(std::memory_order_seq_cst) != old; });
+    shared_->num_sleeping.fetch_sub(1, std::memory_order_relaxed);
 }
 
 }  // namespace gemsmith

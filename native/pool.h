@@ -8,6 +8,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -19,7 +20,8 @@ int default_threads();
 
 class Pool {
 public:
-    explicit Pool(int threads);  // at least 1; the caller of `run` is one of them
+    // At least 1; the caller of `run` is one of them. std::runtime_error where the system does not start so many.
+    explicit Pool(int threads);
     ~Pool();
     Pool(const Pool&) = delete;
     Pool& operator=(const Pool&) = delete;
@@ -46,25 +48,30 @@ private:
         std::atomic<uint32_t> value{0};
     };
 
+    // What the threads share. A fork leaves its copy alone: a condition variable's end waits for those who sleep on it.
+    struct Shared {
+        Function function = nullptr;
+        void* argument = nullptr;
+        bool is_ending = false;
+        Signal run;    // grows with each run
+        Signal phase;  // grows with each barrier
+        alignas(64) std::atomic<int> num_arrived{0};
+        alignas(64) std::atomic<int> num_sleeping{0};
+        std::mutex sleep, one_run;
+        std::condition_variable wake;
+        std::vector<std::thread> workers;
+    };
+
     void run_erased(Function function, void* argument);
     void work(int thread);
+    void end();
     void raise(Signal& signal);
     void wait(const Signal& signal, uint32_t old);
 
     const int num_threads_;
     const bool may_spin_;
     const int64_t process_;
-    Function function_ = nullptr;
-    void* argument_ = nullptr;
-    bool is_ending_ = false;
-
-    Signal run_;    // grows with each run
-    Signal phase_;  // grows with each barrier
-    alignas(64) std::atomic<int> num_arrived_{0};
-    alignas(64) std::atomic<int> num_sleeping_{0};
-    std::mutex sleep_, one_run_;
-    std::condition_variable wake_;
-    std::vector<std::thread> workers_;
+    std::unique_ptr<Shared> shared_;
 };
 
 }  // namespace gemsmith

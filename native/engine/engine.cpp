@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <new>
+#include <set>
 #include <stdexcept>
 #include <string>
 
@@ -13,6 +15,7 @@ namespace gemsmith {
 
 Engine::Engine(Program program, int num_threads, KvFormat format, int32_t pad_id)
     : program_(std::move(program)), pool_(num_threads), format_(format), pad_id_(pad_id) {
+    isa();  // whose error, of a bad GEMSMITH_ISA, no thread of the pool could hand on
     for (int64_t width : program_.buffer_widths) buffers_.push_back({ceil_div(width, BLOCK_ROWS) * BLOCK_ROWS, {}});
     for (size_t i = 0; i < program_.lane_widths.size(); ++i) {
         lanes_.emplace_back();
@@ -51,18 +54,24 @@ void Engine::step(std::span<const RunInput> runs, float* hidden) {
     prepare(runs);
     hidden_ = hidden;
     pool_.run([this](int thread) { Worker(*this, thread).walk(); });
+    if (out_of_memory_) throw std::bad_alloc();
     if (read_failed_) throw std::runtime_error("the per-layer embeddings cannot be read: was the file changed or removed?");
     for (const RunInput& run : runs) sequence(run.sequence).length += int64_t(run.ids.size());
 }
 
 void Engine::prepare(std::span<const RunInput> runs) {
     std::vector<Sequence*> sequences;
-    for (const RunInput& run : runs) sequences.push_back(&sequence(run.sequence));
+    std::set<int64_t> handles;
+    for (const RunInput& run : runs) {
+        sequences.push_back(&sequence(run.sequence));
+        if (!handles.insert(run.sequence).second)
+            throw std::invalid_argument("sequence " + std::to_string(run.sequence) + " stands in one batch twice");
+    }
     const Dimensions& dims = program_.dims;
     lay_out(runs, sequences, dims.sliding_window, pad_id_, dims.hidden_size, rows_);
     for (size_t i = 0; i < runs.size(); ++i) sequences[i]->reserve(int64_t(runs[i].ids.size()));
     selected_ = false;
-    read_failed_ = false;
+    read_failed_ = out_of_memory_ = false;
     for (size_t i = 0; i <= program_.steps.size(); ++i) taken_[i].store(0, std::memory_order_relaxed);
     reserve_rows();
     ask_for_table_rows();
@@ -125,6 +134,8 @@ void Engine::prepare_attention() {
 void Engine::record(bool on) {
     recording_ = on;
     seconds_.clear();
+    if (!on) return;
+    for (const Step& step : program_.steps) seconds_[int32_t(step.op)] = 0;  // threads at work make no new ones
 }
 
 }  // namespace gemsmith

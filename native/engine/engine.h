@@ -24,7 +24,7 @@ public:
     Sequence& sequence(int64_t handle);  // std::invalid_argument for an unknown one
 
     // Appends every run's tokens (a sequence at most once) and writes the wanted rows, run after run, after the final
-    // norm: hidden [wanted][hidden_size]. After an exception no sequence has grown.
+    // norm: hidden [wanted][hidden_size]. After an exception, std::bad_alloc too, no sequence has grown.
     void step(std::span<const RunInput> runs, float* hidden);
 
     // Soft-capped logits [num_rows][vocab_size] of such rows.
@@ -71,7 +71,7 @@ private:
     std::vector<int64_t> source_of_;             // and back
     std::vector<int64_t> used_experts_, expert_start_;
     std::unique_ptr<std::atomic<int64_t>[]> taken_;  // of each step: how far its shares are given out
-    std::atomic<bool> read_failed_ = false;
+    std::atomic<bool> read_failed_ = false, out_of_memory_ = false;
     Lane head_lane_;
     bool recording_ = false;
     std::map<int32_t, double> seconds_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <new>
 
 #include "worker.h"
 
@@ -41,6 +42,7 @@ void Engine::head(const float* hidden, int64_t num_rows, int64_t rows_at_once, c
     const int64_t D = program_.dims.hidden_size, V = program_.dims.vocab_size, blocks = m.num_blocks();
     const int64_t chunks = ceil_div(blocks, CHUNK_BLOCKS);
     const IsaTable& k = isa();
+    out_of_memory_ = false;
     for (int64_t row = 0; row < num_rows; row += rows_at_once) {
         const int64_t rows = std::min(rows_at_once, num_rows - row);
         head_lane_.reserve(rows);
@@ -51,20 +53,25 @@ void Engine::head(const float* hidden, int64_t num_rows, int64_t rows_at_once, c
         }
         std::atomic<int64_t> taken = 0;
         pool_.run([&](int thread) {
-            const int64_t stride = CHUNK_BLOCKS * BLOCK_ROWS;
-            Array<float>& own = thread_scratch_[size_t(thread)];
-            own.reserve(rows * stride);
-            for (int64_t c; (c = taken.fetch_add(1, std::memory_order_relaxed)) < chunks;) {
-                const int64_t begin = c * CHUNK_BLOCKS, end = std::min(blocks, begin + CHUNK_BLOCKS);
-                const int64_t first = begin * BLOCK_ROWS, count = std::min(V, end * BLOCK_ROWS) - first;
-                k.matmul(m, begin, end, head_lane_.from(0), rows, own.data() - first, stride);
-                for (int64_t t = 0; t < rows; ++t) {
-                    float* values = own.data() + t * stride;
-                    if (program_.dims.softcap > 0) k.softcap(values, count, program_.dims.softcap);
-                    take(thread, row + t, c, first, count, values);
+            try {
+                const int64_t stride = CHUNK_BLOCKS * BLOCK_ROWS;
+                Array<float>& own = thread_scratch_[size_t(thread)];
+                own.reserve(rows * stride);
+                for (int64_t c; (c = taken.fetch_add(1, std::memory_order_relaxed)) < chunks;) {
+                    const int64_t begin = c * CHUNK_BLOCKS, end = std::min(blocks, begin + CHUNK_BLOCKS);
+                    const int64_t first = begin * BLOCK_ROWS, count = std::min(V, end * BLOCK_ROWS) - first;
+                    k.matmul(m, begin, end, head_lane_.from(0), rows, own.data() - first, stride);
+                    for (int64_t t = 0; t < rows; ++t) {
+                        float* values = own.data() + t * stride;
+                        if (program_.dims.softcap > 0) k.softcap(values, count, program_.dims.softcap);
+                        take(thread, row + t, c, first, count, values);
+                    }
                 }
+            } catch (const std::bad_alloc&) {
+                out_of_memory_ = true;
             }
         });
+        if (out_of_memory_) throw std::bad_alloc();
     }
 }
 

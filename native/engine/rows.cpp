@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <cstring>
 
@@ -15,6 +16,7 @@ namespace {
 bool read_exactly(int file, std::byte* to, int64_t nbytes, int64_t offset) {
     while (nbytes > 0) {
         const ssize_t n = pread(file, to, size_t(nbytes), offset);
+        if (n < 0 && errno == EINTR) continue;  // a signal came first
         if (n <= 0) return false;
         to += n, offset += n, nbytes -= n;
     }

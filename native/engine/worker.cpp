@@ -1,6 +1,7 @@
 #include "worker.h"
 
 #include <chrono>
+#include <new>
 
 namespace gemsmith {
 
@@ -10,7 +11,12 @@ void Worker::walk() {
     for (index = 0; index < e.program_.steps.size(); ++index) {
         const Step& step = e.program_.steps[index];
         const auto start = records ? clock::now() : clock::time_point{};
-        run(step);
+        // Who finds no memory goes on to the barrier, as all expect; behind it everybody sees that, and does no more.
+        try {
+            if (!e.out_of_memory_) run(step);
+        } catch (const std::bad_alloc&) {
+            e.out_of_memory_ = true;
+        }
         e.pool_.barrier();
         // A prompt's chunk whose rows nobody reads. Asked behind the barrier, where all threads see the same answer.
         if (step.op == Op::Select && e.rows_.wanted.size() == 0) return;

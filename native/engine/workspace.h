@@ -17,6 +17,8 @@ public:
     T* data() const { return data_.get(); }
     void reserve(int64_t n) {
         if (n <= size_) return;
+        data_.reset();  // both are not held at once
+        size_ = 0;
         data_.reset(static_cast<T*>(std::aligned_alloc(64, size_t(ceil_div(n * int64_t(sizeof(T)), 64) * 64))));
         if (!data_) throw std::bad_alloc();
         size_ = n;

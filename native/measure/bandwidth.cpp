@@ -76,6 +76,7 @@ Read widest_read() {
 }  // namespace
 
 double read_bytes_per_s(int num_threads, std::size_t nbytes, int repeats) {
+    check_threads(num_threads);
     const std::size_t share = std::max(nbytes / num_threads / PAGE, std::size_t{1}) * PAGE;  // of one thread
     Buffer buffer(share * num_threads);
     // a page that was never written is the one page of zeros, and stays in the cache: each thread writes its own

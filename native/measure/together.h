@@ -4,15 +4,22 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
 namespace gemsmith {
 
+inline void check_threads(int num_threads) {
+    if (num_threads < 1) throw std::invalid_argument("at least 1 thread can be measured, not " + std::to_string(num_threads));
+}
+
 // Seconds from when `num_threads` threads were let go until the last of them had done `work(thread)`.
 template <class Work>
 double seconds_together(int num_threads, const Work& work) {
     using Clock = std::chrono::steady_clock;
+    check_threads(num_threads);
     std::atomic<int> ready{0};
     std::atomic<bool> go{false};
     std::vector<Clock::time_point> ends(num_threads);

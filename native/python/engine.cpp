@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <mutex>
 #include <stdexcept>
 
 #include "../engine/engine.h"
@@ -154,7 +155,20 @@ using RunTuple = std::tuple<int64_t, In<int32_t>, In<int64_t>, nb::object, nb::o
 class PyEngine {
 public:
     PyEngine(nb::dict program, int threads, const std::string& kv, int32_t pad_id)
-        : keep_(program), engine_(to_program(program), threads, named<KvFormat>(KV_FORMATS, kv), pad_id) {}
+        : keep_(program), engine_(to_program(program), threads, named<KvFormat>(KV_FORMATS, kv), pad_id) {
+        if (pad_id < 0 || pad_id >= num_ids())  // soft rows take its row of the per-layer table
+            throw std::invalid_argument("the padding token " + std::to_string(pad_id) + " is outside the vocabulary's " +
+                                        std::to_string(num_ids()) + " rows");
+    }
+
+    // f(engine) without the GIL, and with the engine to itself: Python's threads share it. The lock goes before the GIL
+    // comes back, for who holds one and waits for the other would wait for ever.
+    template <typename F>
+    auto alone(F f) {
+        nb::gil_scoped_release release;
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return f(engine_);
+    }
 
     Out<float> step(const std::vector<RunTuple>& tuples) {
         std::vector<RunInput> runs;
@@ -184,16 +198,14 @@ public:
             runs.push_back(run);
         }
         Out<float> hidden = array_of<float>(wanted, size_t(engine_.program().dims.hidden_size));
-        nb::gil_scoped_release release;
-        engine_.step(runs, hidden.data());
+        alone([&](Engine& e) { e.step(runs, hidden.data()); });
         return hidden;
     }
 
     Out<float> logits(In<float> hidden) {
         const size_t rows = check_hidden(hidden);
         Out<float> out = array_of<float>(rows, size_t(engine_.program().dims.vocab_size));
-        nb::gil_scoped_release release;
-        engine_.logits(hidden.data(), int64_t(rows), out.data());
+        alone([&](Engine& e) { e.logits(hidden.data(), int64_t(rows), out.data()); });
         return out;
     }
 
@@ -202,23 +214,23 @@ public:
         if (k < 1 || k > engine_.program().dims.vocab_size) throw std::invalid_argument("k is outside the vocabulary");
         auto ids = array_of<int64_t>(rows, size_t(k));
         auto values = array_of<float>(rows, size_t(k)), sums = array_of<float>(rows, 1);
-        {
-            nb::gil_scoped_release release;
-            engine_.top(hidden.data(), int64_t(rows), k, ids.data(), values.data(), sums.data());
-        }
+        alone([&](Engine& e) { e.top(hidden.data(), int64_t(rows), k, ids.data(), values.data(), sums.data()); });
         return {ids, values, sums};
     }
 
     // The codes that a lane's first rows still hold.
-    Out<int8_t> lane_codes(int32_t i, int64_t rows) const {
-        const Lane& lane = engine_.lane(i);
-        if (rows < 1 || rows * lane.width > lane.codes.nbytes()) throw std::invalid_argument("the lane has no such rows of codes");
-        Out<int8_t> out = array_of<int8_t>(size_t(rows), size_t(lane.width));
-        std::copy_n(lane.codes.data(), rows * lane.width, out.data());
+    Out<int8_t> lane_codes(int32_t i, int64_t rows) {
+        const int64_t width = engine_.lane(i).width;  // which never changes
+        if (rows < 1) throw std::invalid_argument("the lane has no such rows of codes");
+        Out<int8_t> out = array_of<int8_t>(size_t(rows), size_t(width));
+        alone([&](Engine& e) {
+            if (rows * width > e.lane(i).codes.nbytes()) throw std::invalid_argument("the lane has no such rows of codes");
+            std::copy_n(e.lane(i).codes.data(), rows * width, out.data());
+        });
         return out;
     }
 
-    Engine& engine() { return engine_; }
+    int num_threads() const { return engine_.num_threads(); }
 
 private:
     size_t check_hidden(const In<float>& hidden) const {
@@ -227,15 +239,17 @@ private:
         return hidden.shape(0);
     }
 
+    int64_t num_ids() const {
+        const Program& p = engine_.program();
+        return p.dims.per_layer_width ? std::min(p.dims.vocab_size, p.per_layer_table.num_rows) : p.dims.vocab_size;
+    }
+
     void check(const RunInput& run) const {
         const size_t n = run.ids.size();
         if (!n || (!run.is_soft.empty() && run.is_soft.size() != n) || (!run.blocks.empty() && run.blocks.size() != n))
             throw std::invalid_argument("a run's arrays differ in length, or it is empty");
-        const int64_t rows = std::min(engine_.program().dims.vocab_size,
-                                      engine_.program().dims.per_layer_width ? engine_.program().per_layer_table.num_rows
-                                                                             : engine_.program().dims.vocab_size);
         for (int32_t id : run.ids)
-            if (id < 0 || id >= rows) throw std::invalid_argument("token " + std::to_string(id) + " is outside the vocabulary");
+            if (id < 0 || id >= num_ids()) throw std::invalid_argument("token " + std::to_string(id) + " is outside the vocabulary");
         int64_t last = -1;
         for (int64_t row : run.wanted) {
             if (row <= last || row >= int64_t(n)) throw std::invalid_argument("wanted rows must rise and lie within the run");
@@ -244,6 +258,7 @@ private:
     }
 
     nb::dict keep_;  // whose arrays the program points into
+    std::mutex mutex_;
     Engine engine_;
 };
 
@@ -252,22 +267,23 @@ private:
 }  // namespace gemsmith
 
 void bind_engine(nb::module_& m) {
+    using gemsmith::Engine;
     using gemsmith::PyEngine;
     nb::class_<PyEngine>(m, "Engine")
         .def(nb::init<nb::dict, int, const std::string&, int32_t>(), nb::arg("program"), nb::arg("threads"), nb::arg("kv"),
              nb::arg("pad_id"))
-        .def("create", [](PyEngine& e) { return e.engine().create(); })
-        .def("fork", [](PyEngine& e, int64_t s) { return e.engine().fork(s); })
-        .def("free", [](PyEngine& e, int64_t s) { e.engine().free(s); })
-        .def("length", [](PyEngine& e, int64_t s) { return e.engine().sequence(s).length; })
-        .def("trim", [](PyEngine& e, int64_t s, int64_t length) { e.engine().sequence(s).trim(length); })
-        .def("nbytes", [](PyEngine& e, int64_t s) { return e.engine().sequence(s).nbytes(); })
+        .def("create", [](PyEngine& p) { return p.alone([](Engine& e) { return e.create(); }); })
+        .def("fork", [](PyEngine& p, int64_t s) { return p.alone([=](Engine& e) { return e.fork(s); }); })
+        .def("free", [](PyEngine& p, int64_t s) { p.alone([=](Engine& e) { e.free(s); }); })
+        .def("length", [](PyEngine& p, int64_t s) { return p.alone([=](Engine& e) { return e.sequence(s).length; }); })
+        .def("trim", [](PyEngine& p, int64_t s, int64_t to) { p.alone([=](Engine& e) { e.sequence(s).trim(to); }); })
+        .def("nbytes", [](PyEngine& p, int64_t s) { return p.alone([=](Engine& e) { return e.sequence(s).nbytes(); }); })
         .def("step", &PyEngine::step)
         .def("logits", &PyEngine::logits)
         .def("top", &PyEngine::top)
         .def("lane_codes", &PyEngine::lane_codes, nb::arg("lane"), nb::arg("rows"),
              "int8 [rows, padded width] that a lane holds behind `step`: for tests")
-        .def_prop_ro("threads", [](PyEngine& e) { return e.engine().num_threads(); })
-        .def("record", [](PyEngine& e, bool on) { e.engine().record(on); })
-        .def_prop_ro("seconds", [](PyEngine& e) { return e.engine().seconds(); });
+        .def_prop_ro("threads", &PyEngine::num_threads)
+        .def("record", [](PyEngine& p, bool on) { p.alone([=](Engine& e) { e.record(on); }); })
+        .def_prop_ro("seconds", [](PyEngine& p) { return p.alone([](Engine& e) { return e.seconds(); }); });
 }

@@ -19,14 +19,19 @@ namespace {
 using Values = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Bytes = nb::ndarray<nb::numpy, uint8_t>;
 
-// Runs work(begin, end) over shares of 0 … count.
+// Runs work(begin, end), which does not throw, over shares of 0 … count. This thread does those that no thread starts for.
 template <typename Work>
 void in_shares(int64_t count, int threads, const Work& work) {
     const int64_t shares = std::min<int64_t>(threads < 1 ? 1 : threads, count);
     std::vector<std::thread> others;
-    for (int64_t i = 1; i < shares; ++i)
-        others.emplace_back([&work, count, shares, i] { work(count * i / shares, count * (i + 1) / shares); });
+    int64_t next = 1;
+    try {
+        for (; next < shares; ++next)
+            others.emplace_back([&work, count, shares, i = next] { work(count * i / shares, count * (i + 1) / shares); });
+    } catch (const std::exception&) {  // the system starts no more
+    }
     if (count > 0) work(0, count / shares);
+    if (next < shares) work(count * next / shares, count);
     for (std::thread& other : others) other.join();
 }
 
