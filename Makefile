@@ -67,7 +67,7 @@ size:  ## lines of source per folder
 
 clean:  ## remove .venv and everything that can be made again
 	@rm -rf $(VENV) build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	@find gemsmith tests recipes docs -name __pycache__ -prune -exec rm -rf {} +
+	@find gemsmith tests recipes docs bench -name __pycache__ -prune -exec rm -rf {} +
 
 # --- the virtual environment ---------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+from gemsmith.cli.ending import tidy_ending
 from gemsmith.cli.fetching import ensure_here
 from gemsmith.cli.output import note
 
@@ -19,7 +20,7 @@ CHOICES = ("backend", "dtype", "device")  # keywords of `load` that say which en
 def ensure_ready(model: str, loading: Mapping[str, Any]) -> None:
     """Fetch and pack the model that is about to be loaded with these keywords, and say so; a second start says nothing.
 
-    Ctrl-C in here says what is left of it. A name that leads nowhere is for `gemsmith.load` to refuse.
+    Ctrl-C (or SIGTERM) in here says what is left of it. A name that leads nowhere is for `gemsmith.load` to refuse.
     """
     from gemsmith.engine.loading import prepare
     from gemsmith.errors import ModelNotFoundError
@@ -29,10 +30,11 @@ def ensure_ready(model: str, loading: Mapping[str, Any]) -> None:
     report = Bars()
     try:
         say_engine(model, choices)
-        prepare(model, report, **choices)
+        with tidy_ending():
+            prepare(model, report, **choices)
     except ModelNotFoundError:
         return
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         report.close()
         note("stopped; nothing was left behind, and the same command packs anew")
         raise

@@ -43,7 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("source", metavar="SOURCE", help="a model's name, a folder with safetensors, or a .gguf file")
     parser.add_argument(
-        "--to", metavar="FORMAT", choices=("q8", "q4", "mix", "exact"), help="q8, q4, mix or exact (q4; a GGUF: exact)"
+        "--to",
+        metavar="FORMAT",
+        choices=("q8", "q4", "mix", "exact"),
+        help="q8, q4, mix or exact (q4; a GGUF with quantised weights: exact)",
     )
     parser.add_argument("--output", metavar="FOLDER", help="where to put it (a folder here, NAME-FORMAT)")
     parser.add_argument("--force", action="store_true", help="replace a pack that is there")
@@ -53,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Open, pack, verify; print where."""
+    from gemsmith.cli.ending import tidy_ending
     from gemsmith.cli.output import note
     from gemsmith.formats.pack import PACK_FILE, write_pack
     from gemsmith.hub.report import size
@@ -63,9 +67,9 @@ def run(args: argparse.Namespace) -> int:
     folder = Path(args.output) if args.output else Path(f"{folder_name(args.source)}-{policy}")
     before = source_bytes(source)
     try:
-        with showing(args.quiet) as progress:
+        with tidy_ending(), showing(args.quiet) as progress:
             write_pack(folder, source, policy, replace=args.force, progress=progress)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         note("stopped; nothing was left behind")
         raise
     if not args.quiet:
@@ -124,7 +128,7 @@ def source_bytes(source: PackSource) -> int:
     """Bytes of the tensors that a pack is made from."""
     from gemsmith.config.tensors import all_tensors
 
-    return sum(source[name].buffer.nbytes for name in all_tensors(source.config))
+    return sum(source[name].nbytes for name in all_tensors(source.config))
 
 
 @contextmanager

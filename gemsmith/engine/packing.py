@@ -8,6 +8,7 @@ holds the folder's lock: a second program waits, and finds the pack there. What 
 from __future__ import annotations
 
 import hashlib
+import os
 import shlex
 import shutil
 import sys
@@ -139,7 +140,12 @@ def kept_folder(path: Path) -> Path | None:
         return None
     first, *others = (identity(file) for file in (*weights, *beside))
     more = f"-{hashlib.sha256(' '.join(others).encode()).hexdigest()[:16]}" if others else ""
-    return folder / f"{weights[0].stem[:60]}-{first}{more}"
+    return folder / f"{_stem(weights[0])}-{first}{more}"
+
+
+def _stem(path: Path) -> str:
+    """The beginning of a file's name, for a person's eyes: names end at 255 bytes, and hidden folders are swept."""
+    return os.fsencode(path.stem)[:60].decode("utf-8", "ignore").lstrip(".")
 
 
 def packs_folder() -> Path | None:
@@ -204,17 +210,16 @@ def _unwritable(job: Job, path: Path, why: str) -> ModelFileError:
 
 
 def _sweep(kept: Path) -> None:
-    """Throw away what programs that were killed have begun; only for who holds the lock."""
+    """Throw away what killed programs have begun, and a pack that cannot be opened; only for who holds the lock."""
     for entry in kept.parent.iterdir():
-        is_no_pack = entry == kept and not (entry / PACK_FILE).is_file()
-        if entry.is_dir() and (entry.name.startswith(".") or is_no_pack):
+        if entry.is_dir() and (entry.name.startswith(".") or entry == kept):
             shutil.rmtree(entry, ignore_errors=True)
 
 
 def _forget_older(kept: Path, path: Path) -> None:
     """Throw away packs of the same file as it was before."""
     first = _files(path)[0][0]
-    same = f"{first.stem[:60]}-{'-'.join(identity(first).split('-')[:2])}-"
+    same = f"{_stem(first)}-{'-'.join(identity(first).split('-')[:2])}-"
     for entry in kept.parent.iterdir():
         if entry.name.startswith(same) and entry.name != kept.name:
             shutil.rmtree(entry, ignore_errors=True)

@@ -6,6 +6,7 @@ table of per-layer embeddings stays in its file: a token reads a row of it.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -64,7 +65,7 @@ def admitted_packed_context(
 def largest_packed_context(config: ModelConfig, weights: int, memory: int, kv: str | None = None) -> int:
     """The most tokens of context that fit into `memory` bytes, in steps of `GROWTH`; 0 if none do."""
     counts = range(GROWTH, config.text.max_position_embeddings + 1, GROWTH)
-    return max((n for n in counts if packed_need(config, weights, n, kv).total <= memory), default=0)
+    return GROWTH * bisect_right(counts, memory, key=lambda n: packed_need(config, weights, n, kv).total)
 
 
 def unknown_kv(kv: object) -> GemsmithError:

@@ -27,6 +27,7 @@ class NativeEncoder:
 
     def encode(self, text: bytes) -> list[int]:
         """Ids of UTF-8 content, spaces as they are or already `▁`."""
+        self._table.check()
         ids, problem, at = self._native.encode(text)
         if problem == "no symbol":
             character = text[at : at + 4].decode("utf-8", "ignore")[0]
@@ -36,6 +37,7 @@ class NativeEncoder:
 
     def written(self, ids: list[int], control: bool) -> bytes:
         """The bytes that `ids` write, control tokens spelled out if `control`."""
+        self._table.check()
         try:
             data, problem, at = self._native.decode(ids, control)
         except TypeError:  # an id beyond 64 bits

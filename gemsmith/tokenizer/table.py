@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NoReturn, overload
 
 from gemsmith.errors import TokenizerError
-from gemsmith.files import mapped_file
+from gemsmith.files import MappedFile, mapped_file
 from gemsmith.tokenizer.vocabulary import MAX_TOKENS, Vocabulary
 
 FILE_NAME = "tokenizer.gemsmith.table"
@@ -80,10 +80,16 @@ class Table:
         if len(self.ends) != num_tokens + 1 or len(self._merges) != 3 * num_merges or len(self._kinds) != num_tokens:
             self.fail("has sections whose sizes contradict its header")
 
+    def check(self) -> None:
+        """TokenizerError if the file was written to or cut meanwhile: looking at pages that are gone is fatal."""
+        if isinstance(self.buffer.obj, MappedFile):
+            self.buffer.obj.check()
+
     def verify(self) -> None:
         """Read all of it; TokenizerError if it is not what was written."""
         from hashlib import sha256
 
+        self.check()
         if sha256(self.buffer[HEADER_BYTES:]).hexdigest() != self.digest:
             self.fail("is damaged: its checksum does not match")
 
@@ -112,8 +118,8 @@ class Table:
         """What the table was made from; its tokens and merges are read when looked at."""
         return Vocabulary(
             source=self.source,
-            tokens=_Strings(self.num_tokens, self.text),
-            merges=_Strings(self.num_merges, self.merge),
+            tokens=_Strings(self.num_tokens, self.text, self.check),
+            merges=_Strings(self.num_merges, self.merge, self.check),
             special=frozenset(self._named("special").values()),
             whole=self._named("whole"),
             whole_normalized=self._named("whole_normalized"),
@@ -152,8 +158,10 @@ class Table:
 class _Strings(Sequence[str]):
     """The tokens of a table by id, or its merges by rank: read when they are looked at."""
 
-    def __init__(self, count: int, read: Callable[[int], str]):
-        self._count, self._read = count, read
+    BETWEEN_CHECKS = 4096  # which take a microsecond or two each
+
+    def __init__(self, count: int, read: Callable[[int], str], check: Callable[[], None]):
+        self._count, self._read, self._check = count, read, check
 
     def __len__(self) -> int:
         return self._count
@@ -164,7 +172,10 @@ class _Strings(Sequence[str]):
     def __getitem__(self, at: slice) -> list[str]: ...
     def __getitem__(self, at: int | slice) -> str | list[str]:
         found = range(self._count)[at]
+        self._check()
         return self._read(found) if isinstance(found, int) else [self._read(i) for i in found]
 
     def __iter__(self) -> Iterator[str]:
-        return map(self._read, range(self._count))
+        for start in range(0, self._count, self.BETWEEN_CHECKS):
+            self._check()
+            yield from map(self._read, range(start, min(start + self.BETWEEN_CHECKS, self._count)))

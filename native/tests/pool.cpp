@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <numeric>
 #include <stdexcept>
 #include <string>
@@ -123,6 +124,23 @@ void forked() {
     check(WIFEXITED(status) && WEXITSTATUS(status) == 0, "a forked child used threads that it does not have");
 }
 
+// A fork takes its copy of a pool down while the threads of the original sleep.
+void ended_in_a_fork() {
+    auto pool = std::make_unique<Pool>(4);
+    pool->run([](int) {});
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));  // they have gone to sleep
+    const pid_t child = fork();
+    if (child == 0) {
+        alarm(20);
+        pool.reset();
+        _exit(0);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    check(WIFEXITED(status) && WEXITSTATUS(status) == 0, "a forked child waited for threads that it does not have");
+    pool->run([](int) {});
+}
+
 }  // namespace
 
 // The argument makes it shorter or longer.
@@ -135,6 +153,7 @@ int main(int count, char** arguments) {
     }
     made_and_ended();
     forked();
+    ended_in_a_fork();
     check(refuses(0) && refuses(-1), "a pool without threads was made");
     std::printf("pool: %d checks, %d failed\n", num_checked, num_failed);
     return num_failed != 0;

@@ -113,7 +113,27 @@ def test_check_finds_a_broken_promise(
     assert told in capsys.readouterr().err
 
 
-def test_what_was_not_measured_is_told_and_breaks_nothing(
+def test_a_partial_run_leaves_the_full_one_of_the_day(bench: ModuleType, tmp_path: Path) -> None:
+    run(bench, tmp_path, "--rounds", "1")
+    (full,) = (tmp_path / "results").glob("*.json")
+    before = full.read_text()
+    for _ in range(2):
+        run(bench, tmp_path, "--rounds", "2", "--cell", "prompt 512", "--engine", "gemsmith")
+    assert full.read_text() == before
+    names = {f"{full.stem}{number}.{ending}" for number in ("", "-2", "-3") for ending in ("json", "md")}
+    assert {path.name for path in (tmp_path / "results").iterdir()} == names
+
+
+def test_what_was_asked_for_and_not_measured_is_a_broken_promise(
+    bench: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = ["--rounds", "1", "--check", "--engine", "gemsmith"]
+    assert run(bench, tmp_path, *one, "--cell", "prompt 512") == 1
+    assert "prompt of 512, times llama.cpp: not measured" in capsys.readouterr().err
+    assert run(bench, tmp_path, *one) == 1
+
+
+def test_what_was_not_asked_for_is_told_and_breaks_nothing(
     bench: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(bench, tmp_path, "--rounds", "1", "--cell", "prompt 512", "--check") == 0

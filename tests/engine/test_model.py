@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+import gemsmith
+from gemsmith import kernels
 from gemsmith.chat.values import Event, Message, Prompt, Text
 from gemsmith.engine import Model
 from gemsmith.errors import ContextLengthError, MessageError, RequestError
@@ -62,6 +64,19 @@ def test_threads_share_a_model(tiny: Model) -> None:
         assert list(pool.map(reply, range(8))) == alone
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not kernels.available(), reason="the native engine is not built")
+def test_threads_share_a_model_on_the_native_engine() -> None:
+    model = gemsmith.load("pebble", threads=2)
+
+    def reply(seed: int) -> list[Event]:
+        return list(model.stream(f"What is {seed} + {3 * seed}?", seed=seed, temperature=1.0, **SHORT))
+
+    alone = [reply(seed) for seed in range(12)]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(reply, [*range(12)] * 4)) == alone * 4
+
+
 def test_nothing_is_left_behind(tiny: Model) -> None:
     runtime: Any = tiny.runtime
     tiny.logits([2, 3])
@@ -100,8 +115,6 @@ def test_a_system_message_and_thinking(tiny: Model) -> None:
 
 
 def test_an_empty_thought_is_written_by_sizes_without_per_layer_embeddings(tiny: Model) -> None:
-    import gemsmith
-
     dense = gemsmith.load("tiny-random-31b", device="cpu")
     assert dense.render("hi").text == tiny.render("hi").text + "<|channel>thought\n<channel|>"
     assert dense.render("hi", think=True).text == tiny.render("hi", think=True).text

@@ -102,6 +102,23 @@ def test_a_damaged_pack_is_made_anew(model: Path) -> None:
     assert make(model).path == path
 
 
+def test_a_kept_pack_that_cannot_be_opened_blocks_nobody(model: Path) -> None:
+    path = make(model).path
+    (path / "config.json").write_text("{}")
+    (path / ".DS_Store").write_text("a file manager was here")
+    heard = Heard()
+    assert make(model, heard).path == path and heard.said[-1] == "end"
+    assert not (path / ".DS_Store").exists()
+
+
+@pytest.mark.parametrize("name", ["字" * 60, "\N{GRINNING FACE}" * 60, ".hidden"])
+def test_long_names_of_any_script_are_kept(model: Path, name: str) -> None:
+    file = (model / "model.safetensors").rename(model / f"{name[:80]}.safetensors")
+    kept = kept_folder(file)
+    assert kept is not None and len(os.fsencode(kept.name)) < 160 and not kept.name.startswith(".")
+    kept.mkdir(parents=True)
+
+
 def test_the_index_of_many_files_stands_for_all_of_them(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     index = model / "model.safetensors.index.json"
     index.write_text("{}")

@@ -34,6 +34,16 @@ def test_a_process_of_its_own_leaves_no_memory_here() -> None:
 
 
 @needs_native
+@pytest.mark.parametrize("threads", [0, -1])
+def test_no_threads_measure_nothing(threads: int) -> None:
+    native = kernels.native()
+    with pytest.raises(ValueError, match=f"at least 1 thread can be measured, not {threads}"):
+        native.read_bytes_per_s(threads, SMALL, 1)
+    with pytest.raises(ValueError, match=f"at least 1 thread can be measured, not {threads}"):
+        native.int8_ops_per_s(threads, 0.01, 1)
+
+
+@needs_native
 @pytest.mark.slow
 def test_memory_that_is_not_there_is_told() -> None:
     with pytest.raises(GemsmithError, match=r"takes 4611686018\.4 GB of memory, so close other programs"):

@@ -10,6 +10,7 @@ from gemsmith.formats.pack import known_sizes
 from gemsmith.runtime import packed_plan, probe
 from gemsmith.runtime.cpu.kv import cache_bytes
 from gemsmith.runtime.packed_plan import admitted_packed_context, bytes_read, packed_need
+from gemsmith.runtime.plan import GROWTH
 
 GB = 10**9
 E2B, MOE = preset("e2b"), preset("26b-a4b")
@@ -62,6 +63,17 @@ def test_a_refusal_names_what_would_fit(monkeypatch: pytest.MonkeyPatch) -> None
     give(monkeypatch, GB)
     with pytest.raises(GemsmithError, match=r"Try fewer bits .*, a smaller model"):
         admitted_packed_context("e2b", E2B, Q4.resident, asked=None)
+
+
+def test_the_largest_context_is_found_in_a_few_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    need, looks = packed_plan.packed_need, []
+    monkeypatch.setattr(packed_plan, "packed_need", lambda *args: looks.append(args) or need(*args))
+    counts = range(GROWTH, E2B.text.max_position_embeddings + 1, GROWTH)
+    totals = [need(E2B, Q4.resident, count).total for count in counts]
+    for memory in (0, totals[0] - 1, totals[0], totals[40] + 1, totals[-1] - 1, totals[-1], 1 << 50):
+        fitting = [count for count, total in zip(counts, totals, strict=True) if total <= memory]
+        assert packed_plan.largest_packed_context(E2B, Q4.resident, memory) == max(fitting, default=0)
+    assert len(looks) <= 7 * 20
 
 
 def test_an_unknown_format_names_those_there_are() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import struct
 import threading
@@ -169,6 +170,28 @@ def test_threads_share_it(built: None, trained: Path, texts: list[str]) -> None:
     for thread in threads:
         thread.join()
     assert list(found.values()) == [expected] * 4
+
+
+@pytest.mark.parametrize("native_code", [True, False])
+def test_a_table_cut_under_a_tokenizer_is_told_and_kills_nobody(
+    built: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, native_code: bool
+) -> None:
+    if not native_code:
+        monkeypatch.setattr("gemsmith.tokenizer.native.NativeEncoder.is_available", lambda: False)
+    path, letters = tmp_path / "a.table", [chr(0x4E00 + n) for n in range(2000)]
+    write_table(path, Vocabulary("a test", letters, (), frozenset(), {}, {}))
+    table = open_table(path)
+    tokenizer = Tokenizer.from_table(table)
+    assert tokenizer.encode(letters[1999]) == [1999]
+    os.truncate(path, 4096)
+    for look in (
+        lambda: table.vocabulary.tokens[1999],
+        lambda: list(table.vocabulary.tokens),
+        table.verify,
+        *([lambda: tokenizer.encode(letters[1999]), lambda: tokenizer.decode([1999])] if native_code else []),
+    ):
+        with pytest.raises(TokenizerError, match=r"a\.table was changed while the model ran from it"):
+            look()
 
 
 # --- files that lie ------------------------------------------------------------------------------------------------

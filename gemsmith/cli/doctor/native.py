@@ -96,8 +96,21 @@ def sums(pack: Pack, facts: dict[str, Any], say: Callable[[str], None]) -> Itera
             open_table(table).verify()
         except GemsmithError as error:
             yield Finding("wrong", "tokenizer", str(error))
+    yield from _small_files(pack, facts)
     if not bad:
         yield Finding("ok", "weights", f"{size(pack.nbytes)} read: every checksum is right")
+
+
+def _small_files(pack: Pack, facts: dict[str, Any]) -> Iterator[Finding]:
+    from gemsmith.formats.pack.small_files import changed, told
+
+    if pack.sums is None or pack.path is None:
+        without = "its config and tokenizer have no checksums, since an earlier version packed it; pack the model again"
+        yield Finding("note", "files", without)
+        return
+    facts["changed"] = changed(pack.path, pack.sums)
+    for name in facts["changed"]:
+        yield Finding("wrong", "files", told(pack.path / name))
 
 
 def self_test_alone(facts: dict[str, Any], say: Callable[[str], None]) -> Iterator[Finding]:

@@ -37,11 +37,31 @@ class _Part:
         return cls(view.shape, view.dtype, (view,))
 
 
+class _Joined(TensorView):
+    """Gates and ups of all experts as one tensor, whose bytes are a copy that is made anew at each look."""
+
+    def __init__(self, name: str, part: _Part):
+        for field_name, value in (("name", name), ("shape", part.shape), ("dtype", part.dtype), ("_views", part.views)):
+            object.__setattr__(self, field_name, value)  # as dataclasses set what is frozen
+
+    _views: tuple[TensorView, ...]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(view.nbytes for view in self._views)
+
+    @property
+    def buffer(self) -> memoryview:
+        E = self.shape[0]
+        size = self._views[0].nbytes // E
+        return memoryview(b"".join(view.buffer[e * size : (e + 1) * size] for e in range(E) for view in self._views))
+
+
 @dataclass(frozen=True, eq=False)
 class GgufCheckpoint(Mapping[str, TensorView]):
     """The model's tensors by released name, exactly those its config asks for, with the file's own bytes.
 
-    dtype is one of `types.READ`. A joined pair of expert tensors is a copy, made anew at each look.
+    dtype is one of `types.READ`. A pair of expert tensors is joined, into a copy, when one looks at its `buffer`.
     """
 
     path: Path  # the file
@@ -53,8 +73,9 @@ class GgufCheckpoint(Mapping[str, TensorView]):
 
     def __getitem__(self, name: str) -> TensorView:
         part = self._parts[name]
-        buffer = part.views[0].buffer if len(part.views) == 1 else _joined(part)
-        return TensorView(name, part.shape, part.dtype, buffer)
+        if len(part.views) > 1:
+            return _Joined(name, part)
+        return TensorView(name, part.shape, part.dtype, part.views[0].buffer)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._parts)
@@ -124,12 +145,6 @@ def _pair(gate: TensorView, up: TensorView | None, source: str) -> _Part:
         )
     E, F, D = gate.shape
     return _Part((E, 2 * F, D), gate.dtype, (gate, up))
-
-
-def _joined(part: _Part) -> memoryview:
-    E = part.shape[0]
-    size = part.views[0].nbytes // E
-    return memoryview(b"".join(view.buffer[e * size : (e + 1) * size] for e in range(E) for view in part.views))
 
 
 def _shaped(part: _Part, expected: tuple[int, ...] | None) -> _Part:

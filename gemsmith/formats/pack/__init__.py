@@ -5,8 +5,10 @@ policy.py   which format each tensor gets
 source.py   what a pack is made from
 content.py  the bytes of one tensor
 head.py     the header, with sums
+small_files.py  config, tokenizer and template beside it, with sums
 open.py     a folder, opened
 verify.py   all of it against its sums
+stage.py    the hidden folder that takes a pack's name when it is whole
 write.py    a folder, written
 memory.py   a pack without a file
 sizes.py    bytes, of a pack that is there or will be

@@ -1,9 +1,9 @@
 """The header of a pack: a safetensors header whose metadata say what each tensor is, and its SHA-256.
 
 `__metadata__` has two strings. "gemsmith" is JSON: {"version", "policy", "tensors": {name: [format, arrangement, rows,
-cols, count, sha256]}}. "header_sha256" is the sum of the whole header, taken with sixty-four zeros in its place, so
-that a flipped bit anywhere in the file is found: those of the header whenever it is opened, those of a tensor by
-`verify`.
+cols, count, sha256]}, "files": {name: sha256}}, these of the small files beside it. "header_sha256" is the sum of the
+whole header, taken with sixty-four zeros in its place, so that a flipped bit anywhere in the file is found: those of
+the header whenever it is opened, those of a tensor by `verify`.
 
 Packed tensors are U8, padded with zeros to whole pages, matrices first, then the table; then come float32 vectors and
 the senses' tensors.
@@ -23,7 +23,7 @@ from gemsmith.formats.pack.plan import PackedTensor
 from gemsmith.hub.names import PACK_FILE
 
 VERSION = 1
-__all__ = ["PACK_FILE", "PAGE", "Described", "entries_of", "header_of", "read_header", "stored_as"]
+__all__ = ["PACK_FILE", "PAGE", "Described", "Head", "entries_of", "header_of", "read_header", "stored_as"]
 
 PAGE = 4096
 UNKNOWN_SUM = "0" * 64
@@ -61,16 +61,26 @@ def stored_as(tensor: PackedTensor, format: str) -> tuple[str, tuple[int, ...], 
     return "U8", (padded,), padded
 
 
-def header_of(entries: list[Entry], policy: str, described: Mapping[str, Described]) -> bytes:
-    """The header's bytes, a whole number of pages; their number does not depend on the sums."""
-    data = {"version": VERSION, "policy": policy, "tensors": described}
+class Head(NamedTuple):
+    """A header, read."""
+
+    entries: list[Entry]
+    policy: str
+    described: dict[str, Described]
+    files: dict[str, str] | None  # sums of the small files beside it; None in packs written before there were any
+    start: int  # of the data
+
+
+def header_of(entries: list[Entry], policy: str, described: Mapping[str, Described], files: Mapping[str, str]) -> bytes:
+    """The header's bytes, a whole number of pages; their number does not depend on the tensors' sums."""
+    data = {"version": VERSION, "policy": policy, "tensors": described, "files": files}
     metadata = {"header_sha256": UNKNOWN_SUM, "gemsmith": json.dumps(data, separators=(",", ":"))}
     header = header_bytes(entries, metadata, alignment=PAGE)
     return header.replace(UNKNOWN_SUM.encode(), hashlib.sha256(header).hexdigest().encode(), 1)
 
 
-def read_header(data: memoryview, source: str) -> tuple[list[Entry], str, dict[str, Described], int]:
-    """Entries, policy, what is said of each tensor, and where the data begin; TensorFileError for anything odd."""
+def read_header(data: memoryview, source: str) -> Head:
+    """The header of a pack; TensorFileError for anything odd."""
     entries, metadata, start = parse_header(data, source)
     if "gemsmith" not in metadata:
         raise TensorFileError(f"{source} is a safetensors file but no pack of gemsmith's; make one: gemsmith quantize")
@@ -84,10 +94,13 @@ def read_header(data: memoryview, source: str) -> tuple[list[Entry], str, dict[s
             f"{source} is a pack of version {str(said.get('version'))[:20]}, this gemsmith reads {VERSION}: pack the"
             " model again, or install the gemsmith that made it"
         )
-    policy, tensors = said.get("policy"), said.get("tensors")
+    policy, tensors, files = said.get("policy"), said.get("tensors"), said.get("files")
     if not isinstance(policy, str) or not isinstance(tensors, dict):
         raise TensorFileError(f"the metadata of {source} lack policy or tensors; pack the model again")
-    return entries, policy, {name: _described(name, value, source) for name, value in tensors.items()}, start
+    if files is not None and not (isinstance(files, dict) and all(isinstance(value, str) for value in files.values())):
+        raise TensorFileError(f"{source} says of its files what cannot be understood; pack the model again")
+    described = {name: _described(name, value, source) for name, value in tensors.items()}
+    return Head(entries, policy, described, files, start)
 
 
 def _check_sum(header: bytes, source: str) -> None:

@@ -16,6 +16,7 @@ from gemsmith.formats.header import Entry
 from gemsmith.formats.pack.head import PACK_FILE, PAGE, Described, read_header, stored_as
 from gemsmith.formats.pack.plan import PackedTensor, all_packed_tensors
 from gemsmith.formats.pack.policy import FLOATS
+from gemsmith.formats.pack.small_files import TINY, check_small_files
 from gemsmith.formats.tensor import TensorView
 from gemsmith.quant import FORMATS, ROW_FORMATS
 from gemsmith.tokenizer.table import FILE_NAME as TOKENIZER_TABLE
@@ -63,6 +64,7 @@ class Pack:
     chat_template: str | None
     policy: str
     tensors: Mapping[str, PackedView] = field(repr=False)
+    sums: Mapping[str, str] | None = None  # SHA-256 of its small files; packs of earlier versions have none
     file: MappedFile | None = field(default=None, repr=False)  # its `check` tells of a file that is written to
 
     def senses(self) -> dict[str, TensorView]:
@@ -84,18 +86,20 @@ def open_pack(path: str | PathLike[str]) -> Pack:
     """Open a pack's folder, or its model.gemsmith.safetensors with config.json beside it.
 
     Raises ModelFileError (TensorFileError for a damaged header, a cut file or a tensor in the wrong place,
-    TensorMismatchError for tensors that are not the config's). The tensors' own bytes are `verify_pack`'s to check.
+    TensorMismatchError for tensors that are not the config's), also for a config or template that is not as packed.
+    The tensors' own bytes and the tokenizer's are `verify_pack`'s to check.
     """
     path = Path(path)
     folder = path if path.is_dir() else path.parent
     if not (folder / PACK_FILE).exists():
         raise ModelFileError(f"{path} holds no {PACK_FILE}; make a pack of a model: gemsmith quantize MODEL")
-    config = ModelConfig.load(folder / "config.json")
     file = folder / PACK_FILE
     data = mapped_file(file, TensorFileError)
     if isinstance(data.obj, MappedFile):
         data.obj.use_huge_pages()
-    entries, policy, described, start = read_header(data, str(file))
+    entries, policy, described, sums, start = read_header(data, str(file))
+    check_small_files(folder, sums or {}, TINY)
+    config = ModelConfig.load(folder / "config.json")
     planned = {tensor.name: tensor for tensor in all_packed_tensors(config)}
     _check_names(planned, entries, described, str(file))
     views = {}
@@ -115,6 +119,7 @@ def open_pack(path: str | PathLike[str]) -> Pack:
         chat_template=_text(folder / "chat_template.jinja"),
         policy=policy,
         tensors={name: views[name] for name in planned},
+        sums=sums,
         file=data.obj if isinstance(data.obj, MappedFile) else None,
     )
 

@@ -28,7 +28,9 @@ class SourceTensor(Protocol):
     @property
     def dtype(self) -> str: ...
     @property
-    def buffer(self) -> memoryview: ...
+    def nbytes(self) -> int: ...
+    @property
+    def buffer(self) -> memoryview: ...  # may be made at each look
 
 
 class PackSource(Protocol):
@@ -54,9 +56,10 @@ class Rows:
         self.name, self.dtype, self.threads = name, tensor.dtype, threads
         self.cols = tensor.shape[-1] if tensor.shape else 1
         self._row_bytes = row_bytes(ROWS_OF[self.dtype], self.cols)
-        self._data = np.frombuffer(tensor.buffer, np.uint8)
+        buffer = tensor.buffer
+        self._data = np.frombuffer(buffer, np.uint8)
         self.num_rows = self._data.nbytes // self._row_bytes
-        self._file = tensor.buffer.obj if isinstance(tensor.buffer.obj, MappedFile) else None
+        self._file = buffer.obj if isinstance(buffer.obj, MappedFile) else None
 
     def bytes_of(self, first: int, last: int) -> np.ndarray:
         """The rows first … last-1 as they stand in the file, uint8 [R, row_bytes]."""

@@ -12,6 +12,7 @@ from gemsmith.errors import TensorFileError
 from gemsmith.files import MappedFile, regular_file
 from gemsmith.formats.pack.head import PAGE
 from gemsmith.formats.pack.open import Pack, PackedView, open_pack
+from gemsmith.formats.pack.small_files import check_small_files
 from gemsmith.tokenizer.table import FILE_NAME as TOKENIZER_TABLE
 from gemsmith.tokenizer.table import open_table
 
@@ -23,11 +24,13 @@ _PIECE = 1 << 22  # bytes looked at together: whole huge pages
 def verify_pack(path: str | PathLike[str], progress: Progress | None = None) -> Pack:
     """Open a pack and compare all of it with its checksums.
 
-    TensorFileError names the damaged tensors; TokenizerError for a damaged table.
+    TensorFileError names the damaged tensors; ModelFileError for a damaged file beside, TokenizerError for a table.
     """
     pack = open_pack(path)
+    assert pack.path is not None
     if (table := path_of_table(pack)) is not None:
         open_table(table).verify()
+    check_small_files(pack.path, pack.sums or {})
     if bad := damaged(pack, progress):
         names = f"{', '.join(bad[:3])}{', …' * (len(bad) > 3)}"
         raise TensorFileError(

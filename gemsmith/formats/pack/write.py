@@ -9,30 +9,27 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
 
+from gemsmith import kernels
 from gemsmith.errors import ModelFileError
-from gemsmith.files import atomic_file, sync_folder, umask, write_json, write_text
+from gemsmith.files import atomic_file
 from gemsmith.formats.header import Entry
 from gemsmith.formats.pack.content import content
 from gemsmith.formats.pack.head import PACK_FILE, UNKNOWN_SUM, Described, entries_of, header_of
 from gemsmith.formats.pack.open import Pack, open_pack
 from gemsmith.formats.pack.plan import PackedTensor, all_packed_tensors
 from gemsmith.formats.pack.policy import tensor_formats
+from gemsmith.formats.pack.small_files import write_small_files
 from gemsmith.formats.pack.source import PackSource
+from gemsmith.formats.pack.stage import check_target, stage
 from gemsmith.formats.pack.verify import verify_pack
-from gemsmith.tokenizer import load_tokenizer
-from gemsmith.tokenizer.table import FILE_NAME as TOKENIZER_TABLE
-from gemsmith.tokenizer.table_writer import write_table
 
 Progress = Callable[[str, int, int], None]  # "packing" or "verifying", done, of how many
-
-FILES = (PACK_FILE, "config.json", "generation_config.json", "tokenizer.json", TOKENIZER_TABLE, "chat_template.jinja")
 
 
 def write_pack(
@@ -46,39 +43,26 @@ def write_pack(
 ) -> Pack:
     """Pack a model into `folder` and return it, opened and verified.
 
-    `threads`: all of the machine's, unless given. An existing folder is refused, unless it is empty, or a pack and
-    `replace` is given. ModelFileError names the tensor and the place of a NaN or an infinity; whatever is raised,
-    nothing half-written is left.
+    `threads`: one for each core that this process may use, unless given. An existing folder is refused, unless it is
+    empty, or a pack and `replace` is given. ModelFileError names the tensor and the place of a NaN or an infinity;
+    whatever is raised, nothing half-written is left.
     """
-    folder = Path(folder)
+    given, folder = folder, Path(os.path.realpath(folder))  # behind a link is what is replaced, not the link
     check_target(folder, replace=replace)
     tensors = all_packed_tensors(source.config)
     dtypes = {part: source[part].dtype for tensor in tensors for part in tensor.parts}
     formats = tensor_formats(source.config, policy, dtypes)
     entries = entries_of(tensors, formats)
-    with _telling_disk_errors(folder), _stage(folder) as stage:
-        _check_room(stage, entries[-1].stop, folder)
-        with atomic_file(stage / PACK_FILE) as file:
-            _write_tensors(file, source, policy, entries, {t.name: t for t in tensors}, formats, threads, progress)
-        _write_small_files(stage, source)
+    with _telling_disk_errors(folder), stage(folder, replace=replace) as made:
+        _check_room(made, entries[-1].stop, folder)
+        sums = write_small_files(made, source)
+        with atomic_file(made / PACK_FILE) as file:
+            _write_tensors(
+                file, source, policy, entries, {t.name: t for t in tensors}, formats, sums, threads, progress
+            )
         told = (lambda done, total: progress("verifying", done, total)) if progress else None
-        verify_pack(stage, told)
-    return open_pack(folder)
-
-
-def check_target(folder: Path, *, replace: bool) -> None:
-    """ModelFileError unless a pack may be written here."""
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise ModelFileError(f"{folder} is a file; name a folder to pack into")
-    names = {entry.name for entry in folder.iterdir()}
-    if foreign := sorted(names - set(FILES)):
-        raise ModelFileError(f"{folder} holds other files ({foreign[0]}); choose a new folder to pack into")
-    if names and PACK_FILE not in names:
-        raise ModelFileError(f"{folder} exists and is no pack; choose a new folder to pack into")
-    if names and not replace:
-        raise ModelFileError(f"{folder} holds a pack already; choose another folder, or replace it with --force")
+        verify_pack(made, told)
+    return open_pack(given)
 
 
 def _write_tensors(
@@ -88,15 +72,17 @@ def _write_tensors(
     entries: list[Entry],
     tensors: dict[str, PackedTensor],
     formats: dict[str, str],
+    sums: dict[str, str],
     threads: int | None,
     progress: Progress | None,
 ) -> None:
+    threads = threads or (kernels.native().default_threads() if kernels.available() else 1)  # numpy's twin takes one
     described = {name: _described(tensor, formats[name], UNKNOWN_SUM) for name, tensor in tensors.items()}
-    file.write(header_of(entries, policy, described))
+    file.write(header_of(entries, policy, described, sums))
     done, total = 0, sum(len(t.parts) * _count(t.shape) for t in tensors.values())
     for entry in entries:
         digest, written = hashlib.sha256(), 0
-        for piece, numbers in content(tensors[entry.name], formats[entry.name], source, threads or os.cpu_count() or 1):
+        for piece, numbers in content(tensors[entry.name], formats[entry.name], source, threads):
             digest.update(piece.data)
             written += file.write(piece.data)
             done += numbers
@@ -108,7 +94,7 @@ def _write_tensors(
         file.write(rest)
         described[entry.name] = described[entry.name]._replace(sha256=digest.hexdigest())
     file.seek(0)
-    file.write(header_of(entries, policy, described))
+    file.write(header_of(entries, policy, described, sums))
 
 
 def _described(tensor: PackedTensor, format: str, sha256: str) -> Described:
@@ -122,29 +108,8 @@ def _count(shape: tuple[int, ...]) -> int:
     return count
 
 
-def _write_small_files(stage: Path, source: PackSource) -> None:
-    if source.tokenizer_path is not None:
-        _write_tokenizer(stage, source.tokenizer_path)
-    if source.generation_config is not None:
-        write_json(stage / "generation_config.json", dict(source.generation_config))
-    if source.chat_template is not None:
-        write_text(stage / "chat_template.jinja", source.chat_template)
-    config = dict(source.config.to_json())
-    config.pop("auto_map", None)  # names code that is not copied, and that nobody should run
-    write_json(stage / "config.json", config)
-
-
-def _write_tokenizer(stage: Path, path: Path) -> None:
-    """The vocabulary as a table; the tokenizer.json too, for those who look for one (a GGUF file has none)."""
-    vocabulary, nbytes = load_tokenizer(path).vocabulary, 0
-    if path.suffix == ".json":
-        shutil.copyfile(path, stage / "tokenizer.json")
-        nbytes = (stage / "tokenizer.json").stat().st_size
-    write_table(stage / TOKENIZER_TABLE, vocabulary, nbytes)
-
-
-def _check_room(stage: Path, nbytes: int, folder: Path) -> None:
-    free = shutil.disk_usage(stage).free
+def _check_room(made: Path, nbytes: int, folder: Path) -> None:
+    free = shutil.disk_usage(made).free
     if nbytes > free:
         raise ModelFileError(
             f"the pack takes {nbytes / 1e9:.2f} GB, but where {folder} would lie {free / 1e9:.2f} GB are free; free"
@@ -163,25 +128,3 @@ def _telling_disk_errors(folder: Path) -> Iterator[None]:
             f"cannot write the pack {folder}: {cause.strerror or cause}; nothing was left behind. Make room, or name a"
             " folder on another disk"
         ) from cause
-
-
-@contextmanager
-def _stage(folder: Path) -> Iterator[Path]:
-    """A hidden folder to fill beside `folder`, which takes its name when the block ends well."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    stage = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    old = stage.with_name(f"{stage.name}.old")
-    try:
-        yield stage
-        stage.chmod(0o777 & ~umask())
-        if folder.exists():  # two names cannot be exchanged in one step everywhere; the old pack is whole meanwhile
-            os.replace(folder, old)
-        os.replace(stage, folder)
-        sync_folder(folder.parent)
-    except BaseException:
-        if old.exists() and not folder.exists():
-            os.replace(old, folder)
-        raise
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)

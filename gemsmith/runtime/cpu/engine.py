@@ -17,7 +17,7 @@ import numpy as np
 
 from gemsmith import kernels
 from gemsmith.config import ModelConfig
-from gemsmith.errors import UnsupportedMediaError
+from gemsmith.errors import GemsmithError, ModelFileError, UnsupportedMediaError
 from gemsmith.media.prepared import Prepared
 from gemsmith.runtime.cpu.lower import Program
 from gemsmith.runtime.places import Placeholders, chunks
@@ -68,9 +68,13 @@ class CpuRuntime:
         native = kernels.native()
         self.config, self.program, self.kv = config, program, kv
         self._encode, self.check_files = encode, check_files
-        self._engine = native.Engine(
-            program.native(), threads or native.default_threads(), kv, config.text.pad_token_id
-        )
+        threads = threads or native.default_threads()
+        try:
+            self._engine = native.Engine(program.native(), threads, kv, config.text.pad_token_id)
+        except ValueError as cause:
+            raise ModelFileError(f"the native engine cannot run this model: {cause}") from cause
+        except RuntimeError as cause:
+            raise GemsmithError(f"{cause}; load the model with fewer (--threads)") from cause
         self._placeholders = Placeholders.of(config)
         self._is_two_way = config.text.use_bidirectional_attention is not None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from gemsmith import kernels
 from gemsmith.config import ModelConfig
 from gemsmith.config.cost import text_parameters
 from gemsmith.errors import GemsmithError, MissingDependencyError, ModelFileError
@@ -23,6 +24,7 @@ def open_cpu_runtime(pack: Pack, *, threads: int | None = None, kv: str | None =
     """The native engine with this pack's weights, which stay where they are. GemsmithError for an unknown `kv`."""
     if kv not in (None, *KV):
         raise GemsmithError(f"keys and values cannot be stored in {kv!r}; known are {', '.join(KV)}")
+    kernels.isa()  # a SettingError for a GEMSMITH_ISA that is not there
     text = pack.config.text
     if widest := max((layer.head_dim for layer in text.layers if layer.head_dim > WIDEST_HEAD), default=0):
         raise ModelFileError(f"the native engine's heads have at most {WIDEST_HEAD} dimensions, this model's {widest}")

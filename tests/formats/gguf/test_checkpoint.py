@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 
 from bench.gguf_writing import gguf_arrays, gguf_name, write_gguf
+from gemsmith.cli.quantize import source_bytes
 from gemsmith.config import GenerationConfig
 from gemsmith.errors import ConfigError, ModelFileError, TensorMismatchError
 from gemsmith.files import MappedFile
+from gemsmith.formats.gguf import checkpoint as gguf_checkpoint
 from gemsmith.formats.gguf import open_gguf
+from gemsmith.formats.pack import write_pack
 from gemsmith.tokenizer import load_tokenizer
 from tests.formats.gguf.small import SIZES, random_tensors, text_only, vocabulary
 
@@ -56,6 +59,22 @@ def test_values_are_those_of_the_gguf_package(tmp_path: Path, kind: str) -> None
         expected = gguf.quants.dequantize(tensor.data, tensor.tensor_type).reshape(view.shape)
         assert tensor.tensor_type.name == view.dtype
         np.testing.assert_array_equal(view.numpy(), expected, strict=True)
+
+
+def test_experts_are_joined_when_their_bytes_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path, MOE, "Q8_0", separate_experts=True)
+    looks: list[str] = []
+    joined = gguf_checkpoint._Joined.buffer.fget
+    monkeypatch.setattr(
+        gguf_checkpoint._Joined, "buffer", property(lambda view: looks.append(view.name) or joined(view))
+    )
+    source = open_gguf(path)
+    pairs = [name for name in source if name.endswith("experts.gate_up_proj")]
+    assert pairs and source_bytes(source) == sum(view.nbytes for view in source.values()) and not looks
+    for name in pairs:
+        assert source[name].nbytes == len(joined(source[name])) and "Q8_0" in repr(source[name])
+    write_pack(tmp_path / "pack", source, "exact")
+    assert sorted(looks) == sorted(pairs)  # each once
 
 
 def test_experts_in_two_tensors_are_joined(tmp_path: Path) -> None:

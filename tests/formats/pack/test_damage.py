@@ -130,6 +130,8 @@ def test_a_header_written_anew_without_a_change_is_read(folder: Path) -> None:
         (lambda h, s: s["tensors"].__setitem__(Q, None), TensorFileError, "cannot be understood"),
         (lambda h, s: s.update(version=2), TensorFileError, "version 2"),
         (lambda h, s: s.pop("policy"), TensorFileError, "policy"),
+        (lambda h, s: s.update(files=[]), TensorFileError, "of its files what cannot"),
+        (lambda h, s: s["files"].update({"config.json": 1}), TensorFileError, "of its files what cannot"),
         (lambda h, s: s.update(tensors=[]), TensorFileError, "policy or tensors"),
         (lambda h, s: h[Q].update(dtype="I8"), TensorFileError, "stores tensor"),
         (lambda h, s: h[Q].update(data_offsets=[0, 1 << 62]), TensorFileError, "offsets"),
@@ -144,6 +146,7 @@ def test_a_header_that_lies_is_refused(
 
 
 def test_another_models_config_is_refused(folder: Path) -> None:
+    rewritten(folder, lambda header, said: said["files"].clear())  # which would tell it before
     config = json.loads((folder / "config.json").read_text())
     config["text_config"]["num_attention_heads"] = 8
     (folder / "config.json").write_text(json.dumps(config))

@@ -13,6 +13,7 @@ from gemsmith.formats.header import MAX_METADATA_BYTES
 from gemsmith.formats.pack import POLICIES, all_packed_tensors, pack_bytes, packed_tensors
 from gemsmith.formats.pack.head import UNKNOWN_SUM, Described, entries_of, header_of
 from gemsmith.formats.pack.policy import format_of, tensor_formats, widest
+from gemsmith.formats.pack.small_files import SMALL_FILES
 
 SIZES = ("e2b", "e4b", "12b", "26b-a4b", "31b", "pebble", "pebble-moe", "tiny-random-e2b")
 
@@ -87,7 +88,8 @@ def test_headers_are_within_what_a_reader_takes(size: str) -> None:
     described = {
         t.name: Described(formats[t.name], t.arrangement, t.rows, t.cols, t.count, UNKNOWN_SUM) for t in tensors
     }
-    header = header_of(entries_of(tensors, formats), "mix", described)
+    files = dict.fromkeys(SMALL_FILES, UNKNOWN_SUM)
+    header = header_of(entries_of(tensors, formats), "mix", described, files)
     metadata = header.index(b'},"', header.index(b'"gemsmith"'))
     assert metadata < MAX_METADATA_BYTES and len(header) % 4096 == 0
     assert math.prod(tensors[0].shape) == tensors[0].rows * tensors[0].cols
