@@ -83,8 +83,10 @@ class Bars:
 
     def end(self, job: Job) -> None:
         """Close the bar, and say that it is done."""
+        from gemsmith.engine.packing import ended
+
         self.close()
-        note(f"packed in {time.monotonic() - self._began_s:.0f} s; from now on it starts at once")
+        note(ended(time.monotonic() - self._began_s))
 
     def close(self) -> None:
         """Leave the bar as it stands."""

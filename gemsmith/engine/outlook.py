@@ -16,7 +16,7 @@ from gemsmith.config.cost import kv_bytes
 from gemsmith.config.tensors import text_tensors
 from gemsmith.engine.loading import check_context, engine_of, opened
 from gemsmith.engine.packing import IN_MEMORY, is_kept, kept_folder, packs_folder
-from gemsmith.errors import GemsmithError, MissingDependencyError, ModelNotFoundError, NoEngineError
+from gemsmith.errors import GemsmithError, ModelNotFoundError
 from gemsmith.formats.checkpoint import Checkpoint
 from gemsmith.formats.gguf import GgufCheckpoint
 from gemsmith.formats.pack import Pack, PackSizes, known_sizes, open_pack, planned_sizes, sizes_of
@@ -27,7 +27,7 @@ from gemsmith.runtime import probe
 from gemsmith.runtime.cpu.kv import KV, cache_bytes
 from gemsmith.runtime.packed_plan import admitted_packed_context, bytes_read, packed_need
 from gemsmith.runtime.plan import DTYPES, GROWTH, LEAST_CONTEXT, admitted_context, chosen_place, need
-from gemsmith.runtime.select import check_settings, has_torch
+from gemsmith.runtime.select import check_settings, has_torch, without_torch
 
 CONTEXTS = (4096, 32_768, 131_072, 262_144)  # tokens: where the cost of keys and values is told
 Content = Checkpoint | GgufCheckpoint | Pack | None
@@ -145,8 +145,7 @@ def _on_torch(
     found: Resolved, config: ModelConfig, content: Content, dtype: str | None, device: str | None, asked: int | None
 ) -> Outlook:
     if not has_torch():
-        raise MissingDependencyError("torch", "torch", "running this model") if kernels.available() else NoEngineError()
-
+        raise without_torch()
     tensors = None if isinstance(content, Pack) else content
     place, number, free, mapped = chosen_place(config, tensors, dtype=dtype, device=device)
     context, told, problem = _admitted(

@@ -43,6 +43,11 @@ class Job:
         return f"packing {self.name} for the native engine, once: {size(self.nbytes)} into {shown(self.folder)}"
 
 
+def ended(seconds: float) -> str:
+    """What a report says at the end."""
+    return f"packed in {seconds:.0f} s; from now on it starts at once"
+
+
 class Report(Protocol):
     """Whom packing tells what happens."""
 
@@ -82,7 +87,7 @@ class Lines:
 
     def end(self, job: Job) -> None:
         """Say that it is done."""
-        self.note(f"packed in {time.monotonic() - self._began:.0f} s; from now on it starts at once")
+        self.note(ended(time.monotonic() - self._began))
 
 
 def packed(source: PackSource, path: Path, report: Report | None = None) -> Pack:

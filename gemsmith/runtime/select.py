@@ -49,9 +49,7 @@ def open_runtime(
     except ModuleNotFoundError as missing:
         if missing.name != "torch":
             raise
-        if kernels.available():
-            raise MissingDependencyError("torch", "torch", "running this model") from missing
-        raise NoEngineError() from missing
+        raise without_torch() from missing
     if threads is not None:
         set_threads(threads)
     whole = ModelConfig.of(config)
@@ -83,3 +81,8 @@ def check_settings(*, backend: str | None, threads: int | None, kv: str | None =
 def has_torch() -> bool:
     """Whether torch is installed; it is not imported to see."""
     return "torch" in sys.modules or importlib.util.find_spec("torch") is not None
+
+
+def without_torch() -> MissingDependencyError:
+    """For a model that only torch runs, where it is not installed: what to install."""
+    return MissingDependencyError("torch", "torch", "running this model") if kernels.available() else NoEngineError()

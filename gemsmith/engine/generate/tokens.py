@@ -41,13 +41,7 @@ def generate(
         ids, soft = list(prompt), encoded() if room > 0 else ()
         for left in reversed(range(room)):
             rows = runtime.step([Run(sequence, ids, [len(ids) - 1], soft)])
-            try:
-                token = _drawn(sampler, rows, stop_ids, left)
-            except FloatingPointError:
-                raise NumericalError(
-                    f"the logits of token {runtime.length(sequence)} are not all finite numbers: the weights are"
-                    " damaged, or too large for this dtype; load the model with dtype='float32'"
-                ) from None
+            token = _drawn(sampler, rows, stop_ids, left, place=runtime.length(sequence))
             yield token
             if token.finish:
                 return
@@ -56,28 +50,33 @@ def generate(
         runtime.free(sequence)
 
 
-def _drawn(sampler: Sampler, rows: Rows, stop_ids: Collection[int], left: int) -> Token:
-    """The next token of the one row; FloatingPointError where its logits are not finite."""
+def _drawn(sampler: Sampler, rows: Rows, stop_ids: Collection[int], left: int, place: int) -> Token:
+    """The next token of the one row, which is token number `place` of the sequence."""
+    logprob: float | None = None
+    top: tuple[tuple[int, float], ...] = ()
     if sampler.num_likeliest is not None:  # a vocabulary of 262,144 is not written out to choose among 64
         ids_RC, logits_RC, log_sums_R = rows.top(sampler.num_likeliest)
-        _check(log_sums_R)
+        _check_finite(log_sums_R, place)
         id = sampler.draw_likeliest(ids_RC[0], logits_RC[0])
-        return Token(id, _finish(id, stop_ids, left))
-    logits_V = rows.logits[0]
-    _check(logits_V)
-    id = sampler.draw(logits_V)
-    if not sampler.sampling.logprobs:
-        return Token(id, _finish(id, stop_ids, left))
-    logprobs_V = log_softmax(logits_V)
-    best = likeliest(logprobs_V, sampler.sampling.top_logprobs) if sampler.sampling.top_logprobs else ()
-    top = tuple((int(i), float(logprobs_V[i])) for i in best)
-    return Token(id, _finish(id, stop_ids, left), float(logprobs_V[id]), top)
+    else:
+        logits_V = rows.logits[0]
+        _check_finite(logits_V, place)
+        id = sampler.draw(logits_V)
+        if sampler.sampling.logprobs:
+            logprob, top = _logprobs(logits_V, id, sampler.sampling.top_logprobs)
+    return Token(id, "stop" if id in stop_ids else None if left else "length", logprob, top)
 
 
-def _check(values: np.ndarray) -> None:
+def _check_finite(values: np.ndarray, place: int) -> None:
     if not np.isfinite(values).all():
-        raise FloatingPointError
+        raise NumericalError(
+            f"the logits of token {place} are not all finite numbers: the weights are damaged, or too large for this"
+            " dtype; load the model with dtype='float32'"
+        )
 
 
-def _finish(id: int, stop_ids: Collection[int], left: int) -> Literal["stop", "length"] | None:
-    return "stop" if id in stop_ids else None if left else "length"
+def _logprobs(logits_V: np.ndarray, id: int, num_top: int) -> tuple[float, tuple[tuple[int, float], ...]]:
+    """Of the drawn token, and of the likeliest."""
+    logprobs_V = log_softmax(logits_V)
+    best = likeliest(logprobs_V, num_top) if num_top else ()
+    return float(logprobs_V[id]), tuple((int(i), float(logprobs_V[i])) for i in best)

@@ -31,6 +31,9 @@ if not kernels.available():
 
 pytestmark = pytest.mark.slow
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="limits of memory and LD_PRELOAD are Linux's")
+limited = pytest.mark.skipif(
+    "libasan" in os.environ.get("LD_PRELOAD", ""), reason="AddressSanitizer maps terabytes of addresses: no limit holds"
+)
 
 FORK = """
 import os, signal, sys, time, gemsmith
@@ -119,6 +122,7 @@ def test_an_instruction_set_that_is_not_there_is_told() -> None:
 
 
 @on_linux
+@limited
 def test_threads_that_cannot_be_started_are_told() -> None:
     told, reply = said(LIMITED + NO_THREADS).splitlines()
     assert told.startswith("of 200 threads the system started ") and told.endswith("with fewer (--threads)")
@@ -126,6 +130,7 @@ def test_threads_that_cannot_be_started_are_told() -> None:
 
 
 @on_linux
+@limited
 def test_a_step_without_memory_changes_nothing() -> None:
     assert int(said(LIMITED + NO_MEMORY)) > 0
 
