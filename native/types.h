@@ -8,6 +8,8 @@
 //   Q4    512 bytes of codes u in 0..15,  then 32 float16 scales            value = (u - 8) * scale
 //   Q2    512 bytes of codes u in 0..3 (64 columns), then 32 float16 scales value = (2 u - 3) * scale
 //   F32, F16, BF16: [column][32 rows], columns not padded
+//   Q8Planes, for a head alone: codes of Q8, their upper nibbles as all the blocks of a Q4 matrix; behind it their lower
+//        ones as the same blocks without scales
 //
 // Codes of a block stand as an x86 dot product of bytes wants them: 64-byte vectors of 16 rows by 4 columns ("a quad"),
 // byte 4 * (row % 16) + column % 4, half = row / 16.
@@ -21,7 +23,7 @@
 
 namespace gemsmith {
 
-enum class Format : int32_t { F32, F16, BF16, Q8, Q4, Q2 };
+enum class Format : int32_t { F32, F16, BF16, Q8, Q4, Q2, Q8Planes };
 
 constexpr int64_t BLOCK_ROWS = 32;
 constexpr int64_t GROUP = 32;         // activations that share a scale
@@ -37,7 +39,8 @@ constexpr int64_t row_block_bytes(Format f, int64_t cols) {
         case Format::F32: return 32 * 4 * cols;
         case Format::F16:
         case Format::BF16: return 32 * 2 * cols;
-        case Format::Q8: return (1024 + 64) * ceil_div(cols, 32);
+        case Format::Q8:
+        case Format::Q8Planes: return (1024 + 64) * ceil_div(cols, 32);
         case Format::Q4: return (512 + 64) * ceil_div(cols, 32);
         case Format::Q2: return (512 + 64) * ceil_div(cols, 64);
     }

@@ -67,7 +67,7 @@ def packs(found: Outlook) -> dict[str, dict[str, int]]:
 
     sizes = {} if found.kind == "pack" else {policy: known_sizes(found.config, policy) for policy in SMALLER}
     return {
-        policy: {"file": each.file, "table": each.table, "read_per_token": bytes_read(found.config, each.tensors)}
+        policy: {"file": each.file, "table": each.table, "read_per_token": bytes_read(found.config, each.read)}
         for policy, each in sizes.items()
     }
 

@@ -112,7 +112,7 @@ def _on_native(
         policy=content.policy if isinstance(content, Pack) else "exact",
         formats=sizes.formats,
         disk=disk,
-        read_per_token=bytes_read(config, sizes.tensors),
+        read_per_token=bytes_read(config, sizes.read),
         kv=kv,
         context=needed.pop("context"),
         most_context=config.text.max_position_embeddings,

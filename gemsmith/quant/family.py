@@ -8,13 +8,14 @@ C++; `layout.py` is the order inside a block.
     q4   u = q + 8, a nibble     value = (u - 8) * scale      32 columns
     q2   u in 0..3, two bits     value = (2 u - 3) * scale    64 columns
     f32, f16, bf16               the number itself, columns not padded
+    q8_planes                    q8's codes in two planes, for a head: see `planes.py`
 """
 
 from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-Format = Literal["f32", "f16", "bf16", "q8", "q4", "q2"]
+Format = Literal["f32", "f16", "bf16", "q8", "q4", "q2", "q8_planes"]
 
 BLOCK_ROWS = 32
 
@@ -45,7 +46,8 @@ GRIDS: dict[str, Grid] = {
     "q2": Grid(bits=2, group=64, step=2, offset=3, rest=2),
 }
 ITEM_BYTES: dict[str, int] = {"f32": 4, "f16": 2, "bf16": 2}
-FORMATS: tuple[Format, ...] = ("f32", "f16", "bf16", "q8", "q4", "q2")
+FORMATS: tuple[Format, ...] = ("f32", "f16", "bf16", "q8", "q4", "q2")  # of any matrix
+PLANES: Format = "q8_planes"  # of the head, besides
 
 
 def ceil_div(a: int, b: int) -> int:
@@ -54,8 +56,8 @@ def ceil_div(a: int, b: int) -> int:
 
 def row_block_bytes(format: str, cols: int) -> int:
     """Bytes of 32 rows."""
-    if format in GRIDS:
-        grid = GRIDS[format]
+    if format in GRIDS or format == PLANES:
+        grid = GRIDS["q8" if format == PLANES else format]
         return grid.block_bytes * ceil_div(cols, grid.group)
     return BLOCK_ROWS * ITEM_BYTES[format] * cols
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from gemsmith.quant.choose import SLAB_VALUES, check_fits, chosen
-from gemsmith.quant.family import BLOCK_ROWS, GRIDS, packed_bytes
+from gemsmith.quant.family import BLOCK_ROWS, GRIDS, PLANES, packed_bytes
 from gemsmith.quant.floats import LARGEST_FLOAT16, check_finite, check_fits_float16
 from gemsmith.quant.layout import lay_out, lay_out_floats, take_apart, take_apart_floats
+from gemsmith.quant.planes import join, planes_of, split
 from gemsmith.quant.twin import twin
 
 
@@ -16,6 +17,9 @@ def pack(
 ) -> np.ndarray:
     """The packed bytes of a float32 matrix [R, C]; ModelFileError as `quantise`. `threads` are the native twin's."""
     values = np.ascontiguousarray(values, np.float32)
+    if format == PLANES:
+        packed = pack(values, "q8", name=name, first_row=first_row, threads=threads)
+        return np.concatenate(split(packed, values.shape[1]))
     if format not in GRIDS:
         check_finite(values, name, first_row)
         if format == "f16":
@@ -23,8 +27,8 @@ def pack(
         return lay_out_floats(values, format)
     check_fits(values, format, name, first_row)
     if (native := twin()) is not None:
-        packed: np.ndarray = native.pack_matrix(values, format, threads)
-        return packed
+        made: np.ndarray = native.pack_matrix(values, format, threads)
+        return made
     return pack_slowly(values, format)
 
 
@@ -39,6 +43,8 @@ def pack_slowly(values: np.ndarray, format: str) -> np.ndarray:
 def unpack(packed: np.ndarray, format: str, rows: int, cols: int) -> np.ndarray:
     """The float32 matrix [rows, cols] that kernels compute with."""
     assert packed.dtype == np.uint8 and packed.nbytes == packed_bytes(format, rows, cols), (packed.nbytes, format)
+    if format == PLANES:
+        return unpack(join(*planes_of(packed, rows, cols), cols), "q8", rows, cols)
     if format not in GRIDS:
         return take_apart_floats(packed, format, rows, cols)
     grid = GRIDS[format]

@@ -62,9 +62,14 @@ class Rows(Protocol):
         """Hidden states after the final norm, [R, D] float32."""
         ...
 
+    def likeliest(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The k best ids [R, k], best first and of equals the lower, and their logits [R, k]: all of them NaN where any
+        logit of the row is NaN or +inf (soft-capped ones are never -inf)."""
+        ...
+
     def top(self, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The k best ids [R, k], best first and of equals the lower, their logits [R, k], and the log-sum-exp of each
-        whole row [R], which is not finite where a logit is NaN or +inf (soft-capped ones are never -inf)."""
+        """The same, and the log-sum-exp of each whole row [R], which is not finite where a logit is NaN or +inf; the
+        logits are then as they come."""
         ...
 
 
@@ -76,7 +81,7 @@ class Runtime(Protocol):
 
     @property
     def weight_bytes(self) -> Mapping[str, int]:
-        """Bytes of each of the text decoder's weights as the engine reads it, by its name in the checkpoint."""
+        """Bytes that the engine reads of each of the text decoder's weights, by its name in the checkpoint."""
         ...
 
     def new(self) -> int:

@@ -25,8 +25,8 @@ Engine::Engine(Program program, int num_threads, KvFormat format, int32_t pad_id
     thread_scratch_.resize(size_t(pool_.threads()));
     table_rows_.reserve(pool_.threads() * std::max<int64_t>(1, program_.per_layer_table.row_bytes));
     taken_ = std::make_unique<std::atomic<int64_t>[]>(program_.steps.size() + 1);
-    head_lane_.width = padded(program_.dims.hidden_size);
-    head_lane_.forms = program_.head_forms;
+    head_lane_.width = upper_lane_.width = padded(program_.dims.hidden_size);
+    head_lane_.forms = upper_lane_.forms = program_.head_forms;
 }
 
 int64_t Engine::create() {

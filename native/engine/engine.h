@@ -9,6 +9,7 @@
 
 #include "../pool.h"
 #include "batch.h"
+#include "best.h"
 #include "program.h"
 #include "workspace.h"
 
@@ -31,6 +32,9 @@ public:
     void logits(const float* hidden, int64_t num_rows, float* out);
     // The k best of each row, best first, of equals the lower id; and each row's log-sum-exp over the whole vocabulary.
     void top(const float* hidden, int64_t num_rows, int64_t k, int64_t* ids, float* values, float* log_sums);
+    // The k best alone, all NaN where a logit of the row is NaN or infinite: of a head in two planes, half its bytes are read (likeliest.cpp).
+    void likeliest(const float* hidden, int64_t num_rows, int64_t k, int64_t* ids, float* values);
+    int64_t whole_heads_read() const { return whole_heads_read_; }  // because the upper plane left it open
 
     const Program& program() const { return program_; }
     const Lane& lane(int32_t i) const { return lanes_.at(size_t(i)); }  // as the last `step` left it: for tests
@@ -47,6 +51,20 @@ private:
     // Called by any thread with the soft-capped logits of ids first .. first + count - 1 of one row.
     using Take = std::function<void(int thread, int64_t row, int64_t chunk, int64_t first, int64_t count, const float* logits)>;
     void head(const float* hidden, int64_t num_rows, int64_t rows_at_once, const Take& take);
+    void make_head_lane(const float* hidden, int64_t rows);
+    // f(chunk) for all of them, whichever thread comes first; std::bad_alloc where a thread ran out of memory.
+    void share_out(int64_t chunks, const std::function<void(int thread, int64_t chunk)>& f);
+    void likeliest_of_all(const float* hidden, int64_t num_rows, int64_t k, int64_t* ids, float* values);
+    void make_upper_lane(int64_t rows);          // likeliest.cpp
+    void measure_scales();
+    struct Doubt {
+        float most, surprising;  // of the upper sum's distance from the whole one, in scales of the row
+    };
+    Doubt doubt_of(int64_t row) const;
+    std::vector<Best> multiply_upper_plane(int64_t rows, int64_t k);
+    std::vector<Candidate> find_likeliest(int64_t row, int64_t k, const Best& by_upper_sum);
+    std::vector<Candidate> multiply_in_full(int64_t row, int64_t k, std::vector<int64_t>& ids, const Doubt& doubt,
+                                            float softcap);
 
     Program program_;
     Pool pool_;
@@ -72,7 +90,11 @@ private:
     std::vector<int64_t> used_experts_, expert_start_;
     std::unique_ptr<std::atomic<int64_t>[]> taken_;  // of each step: how far its shares are given out
     std::atomic<bool> read_failed_ = false, out_of_memory_ = false;
-    Lane head_lane_;
+    static constexpr int64_t HEAD_CHUNK = 64;    // row blocks, 2,048 ids
+    Lane head_lane_, upper_lane_;
+    std::vector<float> largest_scales_;          // of a head in two planes, by id
+    Array<float> upper_sums_;                    // [row][id]
+    int64_t whole_heads_read_ = 0;
     bool recording_ = false;
     std::map<int32_t, double> seconds_;
 };

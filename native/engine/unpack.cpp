@@ -4,6 +4,8 @@
 #include <bit>
 #include <cstring>
 
+#include "planes.h"
+
 namespace gemsmith {
 
 float half_to_float(uint16_t bits) {
@@ -69,6 +71,7 @@ void unpack_q6_k(const std::byte* block, float* out) {
 }  // namespace
 
 void unpack_row(const Matrix& m, int64_t row, float* out) {
+    if (m.format == Format::Q8Planes) return Planes(m).unpack(row, out);
     const std::byte* at = m.data + (row / BLOCK_ROWS) * row_block_bytes(m.format, m.cols);
     const int64_t r = row % BLOCK_ROWS;
     if (is_float(m.format)) {

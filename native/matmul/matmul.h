@@ -11,5 +11,6 @@ inline void matmul(const Matrix& m, int64_t begin, int64_t end, const Activation
         case Format::F16: return matmul_floats<Format::F16>(m, begin, end, x.values, x.stride, num_tokens, out, stride);
         case Format::BF16:
             return matmul_floats<Format::BF16>(m, begin, end, x.values, x.stride, num_tokens, out, stride);
+        case Format::Q8Planes: return;  // the head's, which it multiplies by as Q4 and as Q8
     }
 }

@@ -49,7 +49,7 @@ Out<T> array_of(size_t rows, size_t columns) {
     return Out<T>(data, {rows, columns}, owner);
 }
 
-const std::vector<std::string> FORMATS{"f32", "f16", "bf16", "q8", "q4", "q2"}, KV_FORMATS{"f32", "bf16", "q8"},
+const std::vector<std::string> FORMATS{"f32", "f16", "bf16", "q8", "q4", "q2", "q8_planes"}, KV_FORMATS{"f32", "bf16", "q8"},
     ROW_KINDS{"f32", "f16", "bf16", "q8_0", "q4_0", "q6_k"};
 
 template <typename E>
@@ -86,6 +86,7 @@ Step to_step(const nb::dict& d) {
             const int i = s.num_matrices++;
             if (i >= 3) throw std::invalid_argument("a step has at most three matrices");
             s.matrices[i] = to_matrix(matrix);
+            if (s.matrices[i].format == Format::Q8Planes) throw std::invalid_argument("only the head can be in two planes");
             s.first_block[i] = get_or<int64_t>(matrix, "first_block", 0);
             s.end_block[i] = get_or<int64_t>(matrix, "end_block", s.matrices[i].num_blocks());
             s.columns[i] = get_or<int64_t>(matrix, "column", 0);
@@ -210,12 +211,19 @@ public:
     }
 
     std::tuple<Out<int64_t>, Out<float>, Out<float>> top(In<float> hidden, int64_t k) {
-        const size_t rows = check_hidden(hidden);
-        if (k < 1 || k > engine_.program().dims.vocab_size) throw std::invalid_argument("k is outside the vocabulary");
+        const size_t rows = check_asked(hidden, k);
         auto ids = array_of<int64_t>(rows, size_t(k));
         auto values = array_of<float>(rows, size_t(k)), sums = array_of<float>(rows, 1);
         alone([&](Engine& e) { e.top(hidden.data(), int64_t(rows), k, ids.data(), values.data(), sums.data()); });
         return {ids, values, sums};
+    }
+
+    std::tuple<Out<int64_t>, Out<float>> likeliest(In<float> hidden, int64_t k) {
+        const size_t rows = check_asked(hidden, k);
+        auto ids = array_of<int64_t>(rows, size_t(k));
+        auto values = array_of<float>(rows, size_t(k));
+        alone([&](Engine& e) { e.likeliest(hidden.data(), int64_t(rows), k, ids.data(), values.data()); });
+        return {ids, values};
     }
 
     // The codes that a lane's first rows still hold.
@@ -237,6 +245,11 @@ private:
         if (hidden.ndim() != 2 || int64_t(hidden.shape(1)) != engine_.program().dims.hidden_size)
             throw std::invalid_argument("hidden rows have the wrong width");
         return hidden.shape(0);
+    }
+
+    size_t check_asked(const In<float>& hidden, int64_t k) const {
+        if (k < 1 || k > engine_.program().dims.vocab_size) throw std::invalid_argument("k is outside the vocabulary");
+        return check_hidden(hidden);
     }
 
     int64_t num_ids() const {
@@ -281,6 +294,8 @@ void bind_engine(nb::module_& m) {
         .def("step", &PyEngine::step)
         .def("logits", &PyEngine::logits)
         .def("top", &PyEngine::top)
+        .def("likeliest", &PyEngine::likeliest)
+        .def_prop_ro("whole_heads_read", [](PyEngine& p) { return p.alone([](Engine& e) { return e.whole_heads_read(); }); })
         .def("lane_codes", &PyEngine::lane_codes, nb::arg("lane"), nb::arg("rows"),
              "int8 [rows, padded width] that a lane holds behind `step`: for tests")
         .def_prop_ro("threads", &PyEngine::num_threads)

@@ -76,12 +76,11 @@ class FakeRows:
     def __init__(self, logits: np.ndarray):
         self.logits = logits
 
-    def top(self, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def likeliest(self, k: int) -> tuple[np.ndarray, np.ndarray]:
         ids_RK = np.stack([likeliest(row_V, k) for row_V in self.logits])
-        with np.errstate(over="ignore", invalid="ignore"):
-            log_sums_R = np.log(np.exp(self.logits.astype(np.float64)).sum(-1))
-        log_sums_R[~np.isfinite(self.logits).all(-1)] = np.nan
-        return ids_RK, np.take_along_axis(self.logits, ids_RK, -1), log_sums_R
+        values_RK = np.take_along_axis(self.logits, ids_RK, -1)
+        values_RK[~np.isfinite(self.logits).all(-1)] = np.nan
+        return ids_RK, values_RK
 
 
 def row(wanted: int | np.ndarray) -> np.ndarray:

@@ -55,8 +55,8 @@ def _drawn(sampler: Sampler, rows: Rows, stop_ids: Collection[int], left: int, p
     logprob: float | None = None
     top: tuple[tuple[int, float], ...] = ()
     if sampler.num_likeliest is not None:  # a vocabulary of 262,144 is not written out to choose among 64
-        ids_RC, logits_RC, log_sums_R = rows.top(sampler.num_likeliest)
-        _check_finite(log_sums_R, place)
+        ids_RC, logits_RC = rows.likeliest(sampler.num_likeliest)
+        _check_finite(logits_RC, place)
         id = sampler.draw_likeliest(ids_RC[0], logits_RC[0])
     else:
         logits_V = rows.logits[0]

@@ -8,7 +8,7 @@ import numpy as np
 
 from gemsmith.formats.pack.plan import EXPERT_GATE_UP, PackedTensor
 from gemsmith.formats.pack.source import PackSource, Rows
-from gemsmith.quant import row_block_bytes
+from gemsmith.quant import PLANES, row_block_bytes, split
 from gemsmith.quant.floats import check_finite
 
 
@@ -17,7 +17,9 @@ def content(
 ) -> Iterator[tuple[np.ndarray, int]]:
     """Bytes in order, and how many numbers of the source each piece is made of. ModelFileError for NaN, by name."""
     parts = [Rows(name, source[name], threads) for name in tensor.parts]
-    if tensor.arrangement == "rows":
+    if format == PLANES:
+        yield from _planes(parts[0])
+    elif tensor.arrangement == "rows":
         yield from _matrix(parts[0], 0, tensor.rows, format)
     elif tensor.arrangement == "interleaved":
         gate, up = parts
@@ -34,6 +36,16 @@ def _matrix(part: Rows, first: int, last: int, format: str) -> Iterator[tuple[np
     for a, b in _slabs(part, first, last):
         yield part.packed(a, b, format), (b - a) * part.cols
         part.release(a, b)
+
+
+def _planes(part: Rows) -> Iterator[tuple[np.ndarray, int]]:
+    """The upper plane, then the lower one: the source is read twice, and neither is ever held as a whole."""
+    for plane in (0, 1):
+        for a, b in _slabs(part, 0, part.num_rows):
+            half = (b - a) * part.cols // 2
+            numbers = half if plane else (b - a) * part.cols - half
+            yield split(part.packed(a, b, "q8"), part.cols)[plane], numbers
+            part.release(a, b)
 
 
 def _interleaved(

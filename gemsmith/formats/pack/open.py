@@ -14,11 +14,11 @@ from gemsmith.files import MappedFile, mapped_file
 from gemsmith.formats.files import read_json_object, read_text
 from gemsmith.formats.header import Entry
 from gemsmith.formats.pack.head import PACK_FILE, PAGE, Described, read_header, stored_as
-from gemsmith.formats.pack.plan import PackedTensor, all_packed_tensors
-from gemsmith.formats.pack.policy import FLOATS
+from gemsmith.formats.pack.plan import PackedTensor, all_packed_tensors, is_head
+from gemsmith.formats.pack.policy import FLOATS, most_read
 from gemsmith.formats.pack.small_files import TINY, check_small_files
 from gemsmith.formats.tensor import TensorView
-from gemsmith.quant import FORMATS, ROW_FORMATS
+from gemsmith.quant import FORMATS, PLANES, ROW_FORMATS
 from gemsmith.tokenizer.table import FILE_NAME as TOKENIZER_TABLE
 
 ALLOWED: dict[str, tuple[str, ...]] = {
@@ -29,6 +29,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "vector": ("f32",),
     "plain": FLOATS,
 }
+OF_HEAD = (*FORMATS, PLANES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +47,11 @@ class PackedView:
     file_offset: int  # of the buffer, for those who read by themselves; 0 in memory
     path: Path | None  # None in memory
     sha256: str = ""  # of its bytes in the file, padding included; empty in memory
+
+    @property
+    def read(self) -> int:
+        """Bytes of it that a token may read."""
+        return most_read(self.format, self.buffer.nbytes)
 
     def as_released(self) -> TensorView:
         """A vector or plain tensor for a reader of checkpoints."""
@@ -136,10 +142,11 @@ def _check_names(
 
 def _check_tensor(tensor: PackedTensor, entry: Entry, said: Described, start: int, source: str) -> None:
     """The header's two accounts of a tensor, held against each other and against the config."""
-    if said.arrangement != tensor.arrangement or said.format not in ALLOWED[tensor.arrangement]:
+    allowed = OF_HEAD if is_head(tensor.name) else ALLOWED[tensor.arrangement]
+    if said.arrangement != tensor.arrangement or said.format not in allowed:
         raise TensorFileError(
             f"{source} has tensor {tensor.name} as {said.arrangement[:20]!r} in {said.format[:20]!r}, expected"
-            f" {tensor.arrangement!r} in {' or '.join(ALLOWED[tensor.arrangement])}; pack the model again"
+            f" {tensor.arrangement!r} in {' or '.join(allowed)}; pack the model again"
         )
     wanted = (tensor.rows, tensor.cols, tensor.count)
     if (said.rows, said.cols, said.num_matrices) != wanted:

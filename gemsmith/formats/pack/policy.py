@@ -7,7 +7,8 @@
     mix     as q4, but 2 bits where a weight is read often and matters least: attention and MLP of the layers that
             share K/V; all experts of a mixture; in a model with neither, the MLPs of the later half
 
-Whatever the policy, vectors are float32, the router is float32 (small, and it chooses), the senses keep their type.
+Whatever the policy, vectors are float32, the router is float32 (small, and it chooses), the senses keep their type. A
+head of 8 bits stands in two planes (`quant.planes`), of which a written token reads one.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from typing import Literal, get_args
 from gemsmith.config.model import ModelConfig
 from gemsmith.config.text import TextConfig
 from gemsmith.errors import GemsmithError
-from gemsmith.formats.pack.plan import PackedTensor, all_packed_tensors, packed_tensors
+from gemsmith.formats.pack.plan import PackedTensor, all_packed_tensors, is_head, packed_tensors
+from gemsmith.quant import PLANES, upper_bytes
 
 Policy = Literal["exact", "q8", "q4", "mix"]
 POLICIES: tuple[Policy, ...] = get_args(Policy)
@@ -48,8 +50,12 @@ def format_of(tensor: PackedTensor, text: TextConfig, policy: str, dtypes: Itera
         own = ROWS_OF[next(iter(dtypes))]
         return {"exact": own, "q8": "q8_0", "q4": "q4_0", "mix": "q4_0"}[policy]
     if policy == "exact":
-        return widest(MATRIX_OF[dtype] for dtype in dtypes)
-    return ("q2" if takes_two_bits(tensor, text) else "q4") if policy == "mix" else policy
+        format = widest(MATRIX_OF[dtype] for dtype in dtypes)
+    elif policy == "mix":
+        format = "q2" if takes_two_bits(tensor, text) else "q4"
+    else:
+        format = policy
+    return PLANES if format == "q8" and is_head(tensor.name) else format
 
 
 def widest(formats: Iterable[str]) -> str:
@@ -70,6 +76,11 @@ def takes_two_bits(tensor: PackedTensor, text: TextConfig) -> bool:
     if text.num_kv_shared_layers:
         return layer >= text.num_kv_layers and (".mlp." in tensor.name or ".self_attn." in tensor.name)
     return layer >= text.num_hidden_layers // 2 and ".mlp." in tensor.name
+
+
+def most_read(format: str, nbytes: int) -> int:
+    """Bytes that a token may read of a tensor of so many."""
+    return upper_bytes(nbytes) if format == PLANES else nbytes
 
 
 def pack_bytes(text: TextConfig, policy: str, dtype: str = "BF16") -> dict[str, int]:

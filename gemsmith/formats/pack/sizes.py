@@ -9,15 +9,16 @@ from gemsmith.config.model import ModelConfig
 from gemsmith.formats.pack.head import PACK_FILE, entries_of
 from gemsmith.formats.pack.open import Pack
 from gemsmith.formats.pack.plan import TABLE, all_packed_tensors
-from gemsmith.formats.pack.policy import tensor_formats
+from gemsmith.formats.pack.policy import most_read, tensor_formats
 from gemsmith.formats.pack.source import PackSource
 
 
 @dataclass(frozen=True)
 class PackSizes:
-    """`tensors` by name, the senses' too; `formats` are how many bytes each format has of them."""
+    """`tensors` by name, the senses' too, and how much a token may `read` of each; `formats` are the bytes of each."""
 
     tensors: dict[str, int] = field(repr=False)
+    read: dict[str, int] = field(repr=False)
     formats: dict[str, int]
     file: int  # 0: there is none
 
@@ -61,4 +62,5 @@ def _sizes(tensors: dict[str, tuple[str, int]], file: int) -> PackSizes:
     for format, nbytes in tensors.values():
         formats[format] = formats.get(format, 0) + nbytes
     ordered = dict(sorted(formats.items(), key=lambda each: -each[1]))
-    return PackSizes({name: nbytes for name, (_, nbytes) in tensors.items()}, ordered, file)
+    read = {name: most_read(*each) for name, each in tensors.items()}
+    return PackSizes({name: nbytes for name, (_, nbytes) in tensors.items()}, read, ordered, file)

@@ -36,13 +36,16 @@ class CpuRows:
 
     @property
     def token_ids(self) -> np.ndarray:
-        ids: np.ndarray = self._engine.top(self.hidden, 1)[0][:, 0]
-        return ids
+        return self.likeliest(1)[0][:, 0]
 
     @property
     def logits(self) -> np.ndarray:
         logits: np.ndarray = self._engine.logits(self.hidden)
         return logits
+
+    def likeliest(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        ids, values = self._engine.likeliest(self.hidden, k)
+        return ids, values
 
     def top(self, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         ids, values, log_sums = self._engine.top(self.hidden, k)
@@ -86,8 +89,8 @@ class CpuRuntime:
 
     @property
     def weight_bytes(self) -> dict[str, int]:
-        """Bytes of each of the text decoder's packed tensors."""
-        return {name: view.buffer.nbytes for name, view in self.program.tensors.items() if view.arrangement != "plain"}
+        """Bytes of each of the text decoder's packed tensors; of a head in two planes, those of the upper one."""
+        return {name: view.read for name, view in self.program.tensors.items() if view.arrangement != "plain"}
 
     def new(self) -> int:
         handle: int = self._engine.create()

@@ -54,6 +54,11 @@ class TorchRows:
         hidden: np.ndarray = self._hidden_RD.float().cpu().numpy()
         return hidden
 
+    def likeliest(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        ids, values, log_sums = self.top(k)
+        values[~np.isfinite(log_sums)] = np.nan
+        return ids, values
+
     def top(self, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         values, ids = self._logits_RV.topk(k, dim=-1)
         for row, least, own_values, own_ids in zip(self._logits_RV, values[:, -1], values, ids, strict=True):

@@ -58,10 +58,10 @@ def check(path: Path, made: Pack, checkpoint: GgufCheckpoint) -> None:
         assert view.dtype == kind, name
         np.testing.assert_array_equal(view.numpy(), values.reshape(view.shape), strict=True)
     head, values = made.tensors[EMBEDDING], theirs["token_embd.weight"][1]
-    assert (head.format, theirs["token_embd.weight"][0]) == ("q8", "Q6_K")
+    assert (head.format, theirs["token_embd.weight"][0]) == ("q8_planes", "Q6_K")
     data = np.frombuffer(head.buffer, np.uint8)
-    np.testing.assert_array_equal(data, pack(values, "q8"))
-    lost = unpack(data, "q8", head.rows, head.cols) - values
+    np.testing.assert_array_equal(data, pack(values, "q8_planes"))
+    lost = unpack(data, "q8_planes", head.rows, head.cols) - values
     assert np.sqrt((lost**2).mean() / (values**2).mean()) < 0.006
     table, (kind, values) = made.tensors[TABLE], theirs["per_layer_token_embd.weight"]
     assert (table.format, kind, table.buffer) == ("q6_k", "Q6_K", checkpoint[TABLE].buffer)
@@ -96,14 +96,19 @@ def test_as_llama_quantize_writes_it(tmp_path: Path) -> None:
     assert formats == {"q8", "q6_k", "f32", "f16"}  # `per_layer_model_proj` stays what it was
 
 
-@pytest.mark.parametrize("policy, head, table", [("q8", "q8", "q8_0"), ("q4", "q4", "q4_0"), ("exact", "q8", "q6_k")])
-def test_every_matrix_of_six_bits_may_be_packed(tmp_path: Path, policy: str, head: str, table: str) -> None:
+@pytest.mark.parametrize(
+    "policy, matrix, head, table",
+    [("q8", "q8", "q8_planes", "q8_0"), ("q4", "q4", "q4", "q4_0"), ("exact", "q8", "q8_planes", "q6_k")],
+)
+def test_every_matrix_of_six_bits_may_be_packed(
+    tmp_path: Path, policy: str, matrix: str, head: str, table: str
+) -> None:
     config = wide()
     checkpoint = open_gguf(write_gguf(tmp_path / "x.gguf", config, weights(config), None, "Q6_K"))
     made = pack_in_memory(checkpoint, policy)
     assert (made.tensors[EMBEDDING].format, made.tensors[TABLE].format) == (head, table)
-    assert made.tensors[DOWN].format == head
-    expected = pack(checkpoint[DOWN].numpy(), head)
+    assert made.tensors[DOWN].format == matrix
+    expected = pack(checkpoint[DOWN].numpy(), matrix)
     np.testing.assert_array_equal(np.frombuffer(made.tensors[DOWN].buffer, np.uint8), expected)
 
 

@@ -37,7 +37,7 @@ def unpacked(text: TextConfig, pack: Pack) -> tuple[TextModel, set[str]]:
                 array.reshape((*tensor.shape,)) if array.size == np.prod(tensor.shape) else array
             )
             views[name] = TensorView(name, array.shape, "F32", memoryview(array).cast("B"))
-            if view.format in ("q8", "q4", "q2"):
+            if view.format not in ("f32", "f16", "bf16"):
                 coded.add(name)
     return load_text_model(text, views, dtype="float32", device="cpu"), coded
 

@@ -15,7 +15,7 @@ from gemsmith.config.tensors import EMBEDDING
 from gemsmith.formats.pack import Pack, packed_tensors
 from gemsmith.runtime.cpu import Program, lower
 
-CODED = ("q8", "q4", "q2")
+CODED = ("q8", "q4", "q2", "q8_planes")
 PER_EXPERT = ("chosen", "expert_mlp")  # lanes with a row for each of a token's experts
 
 
