@@ -32,6 +32,7 @@ from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # from a checkout, whatever folder it is started in
 
+from bench.claims import Claim
 from gemsmith.errors import GemsmithError
 from gemsmith.files import write_json, write_text
 from gemsmith.kernels.limits import limits_apart
@@ -115,24 +116,6 @@ class Results:
 
     def peak(self, engine: str) -> int | None:
         return max((sample.peak_rss_bytes for sample in self.samples if sample.engine == engine), default=None)
-
-
-class Claim(NamedTuple):
-    """A promise: what it is, what was found (None: not measured), and the limit."""
-
-    name: str
-    found: float | None
-    limit: float
-    at_least: bool = True
-    cells: tuple[str, ...] = ()  # whose figures it takes
-
-    @property
-    def holds(self) -> bool:
-        return self.found is not None and (self.found >= self.limit if self.at_least else self.found <= self.limit)
-
-    def __str__(self) -> str:
-        found = "not measured" if self.found is None else f"{self.found:.3f}"
-        return f"{self.name}: {found}, {'at least' if self.at_least else 'at most'} {self.limit:g}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -240,7 +240,8 @@ def _numbers(found: Resolved, config: ModelConfig, content: Content | None, say:
     from gemsmith.tokenizer import load_tokenizer
 
     is_native = engine_of(found) == "cpu"
-    if is_native and found.path is not None and kept_folder(found.path) is not None and not is_kept(found.path):
+    source = found.path if is_native and found.kind != "pack" else None
+    if source is not None and kept_folder(source) is not None and not is_kept(source):
         yield Finding("ok", "numbers", "not computed: it is packed when it first runs, and nothing is changed here")
         return
     say("loading")
