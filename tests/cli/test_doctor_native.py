@@ -62,7 +62,9 @@ def gguf(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_a_pack(pack: Path) -> None:
+@pytest.mark.parametrize("is_large", [False, True])
+def test_a_pack(pack: Path, is_large: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "IN_MEMORY", 0 if is_large else packing.IN_MEMORY)
     got, facts = look(pack)
     assert {finding.mark for finding in got.values()} == {"ok"}
     assert "packed as mix" in got["tensors"].text and {"q4", "q2", "f32", "q4_0"} == set(facts["formats"])
