@@ -9,7 +9,8 @@
 //   Q2    512 bytes of codes u in 0..3 (64 columns), then 32 float16 scales value = (2 u - 3) * scale
 //   F32, F16, BF16: [column][32 rows], columns not padded
 //   Q8Planes, for a head alone: codes of Q8, their upper nibbles as all the blocks of a Q4 matrix; behind it their lower
-//        ones as the same blocks without scales
+//        ones as the same blocks without scales; last, of each row (padding included), two floats: how far the mean of
+//        its lower nibbles is from 7.5, and their standard deviation
 //
 // Codes of a block stand as an x86 dot product of bytes wants them: 64-byte vectors of 16 rows by 4 columns ("a quad"),
 // byte 4 * (row % 16) + column % 4, half = row / 16.
@@ -39,8 +40,8 @@ constexpr int64_t row_block_bytes(Format f, int64_t cols) {
         case Format::F32: return 32 * 4 * cols;
         case Format::F16:
         case Format::BF16: return 32 * 2 * cols;
-        case Format::Q8:
-        case Format::Q8Planes: return (1024 + 64) * ceil_div(cols, 32);
+        case Format::Q8Planes: return (1024 + 64) * ceil_div(cols, 32) + 2 * 4 * BLOCK_ROWS;
+        case Format::Q8: return (1024 + 64) * ceil_div(cols, 32);
         case Format::Q4: return (512 + 64) * ceil_div(cols, 32);
         case Format::Q2: return (512 + 64) * ceil_div(cols, 64);
     }
@@ -54,7 +55,8 @@ struct Matrix {
     int64_t num_blocks() const { return ceil_div(rows, BLOCK_ROWS); }
 };
 
-// Rows of 8-bit activations: value = codes * scales[column / 32], sums = the codes' sum of each group.
+// Rows of 8-bit activations: value = codes * scales[column / 32], sums = the codes' sum of each group, which Q4 subtracts
+// eight times (likeliest.cpp gives it less) and other formats as often as they like.
 // Row t stands at codes + t * stride and at scales / sums + t * stride / 32; stride is a multiple of ROW_PADDING.
 struct Quantized {
     int8_t* codes;

@@ -18,7 +18,7 @@ from gemsmith.quant.choose import quantise
 from gemsmith.quant.family import BLOCK_ROWS, FORMATS, GRIDS, PLANES, Format, packed_bytes, row_block_bytes
 from gemsmith.quant.layout import Codes, lay_out, take_apart
 from gemsmith.quant.packing import pack, unpack
-from gemsmith.quant.planes import join, planes_of, split, upper_bytes
+from gemsmith.quant.planes import digits, join, lower_plane, planes_of, split, upper_bytes, upper_plane
 from gemsmith.quant.relay import relay, relay_q4_0, relay_q8_0
 from gemsmith.quant.rows import ROW_FORMATS, RowFormat, pack_rows, row_bytes, unpack_rows
 
@@ -31,8 +31,10 @@ __all__ = [
     "Codes",
     "Format",
     "RowFormat",
+    "digits",
     "join",
     "lay_out",
+    "lower_plane",
     "pack",
     "pack_rows",
     "packed_bytes",
@@ -48,4 +50,5 @@ __all__ = [
     "unpack",
     "unpack_rows",
     "upper_bytes",
+    "upper_plane",
 ]

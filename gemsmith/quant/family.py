@@ -48,6 +48,7 @@ GRIDS: dict[str, Grid] = {
 ITEM_BYTES: dict[str, int] = {"f32": 4, "f16": 2, "bf16": 2}
 FORMATS: tuple[Format, ...] = ("f32", "f16", "bf16", "q8", "q4", "q2")  # of any matrix
 PLANES: Format = "q8_planes"  # of the head, besides
+DIGITS_BYTES = BLOCK_ROWS * 8  # what `planes.py` knows of 32 rows
 
 
 def ceil_div(a: int, b: int) -> int:
@@ -56,8 +57,10 @@ def ceil_div(a: int, b: int) -> int:
 
 def row_block_bytes(format: str, cols: int) -> int:
     """Bytes of 32 rows."""
-    if format in GRIDS or format == PLANES:
-        grid = GRIDS["q8" if format == PLANES else format]
+    if format == PLANES:
+        return row_block_bytes("q8", cols) + DIGITS_BYTES
+    if format in GRIDS:
+        grid = GRIDS[format]
         return grid.block_bytes * ceil_div(cols, grid.group)
     return BLOCK_ROWS * ITEM_BYTES[format] * cols
 

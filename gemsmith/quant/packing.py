@@ -19,7 +19,8 @@ def pack(
     values = np.ascontiguousarray(values, np.float32)
     if format == PLANES:
         packed = pack(values, "q8", name=name, first_row=first_row, threads=threads)
-        return np.concatenate(split(packed, values.shape[1]))
+        upper, lower, known = split(packed, values.shape[1])
+        return np.concatenate([upper, lower, known.view(np.uint8).reshape(-1)])
     if format not in GRIDS:
         check_finite(values, name, first_row)
         if format == "f16":
@@ -44,7 +45,8 @@ def unpack(packed: np.ndarray, format: str, rows: int, cols: int) -> np.ndarray:
     """The float32 matrix [rows, cols] that kernels compute with."""
     assert packed.dtype == np.uint8 and packed.nbytes == packed_bytes(format, rows, cols), (packed.nbytes, format)
     if format == PLANES:
-        return unpack(join(*planes_of(packed, rows, cols), cols), "q8", rows, cols)
+        upper, lower, _ = planes_of(packed, rows, cols)
+        return unpack(join(upper, lower, cols), "q8", rows, cols)
     if format not in GRIDS:
         return take_apart_floats(packed, format, rows, cols)
     grid = GRIDS[format]

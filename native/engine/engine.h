@@ -10,6 +10,7 @@
 #include "../pool.h"
 #include "batch.h"
 #include "best.h"
+#include "planes.h"
 #include "program.h"
 #include "workspace.h"
 
@@ -32,7 +33,8 @@ public:
     void logits(const float* hidden, int64_t num_rows, float* out);
     // The k best of each row, best first, of equals the lower id; and each row's log-sum-exp over the whole vocabulary.
     void top(const float* hidden, int64_t num_rows, int64_t k, int64_t* ids, float* values, float* log_sums);
-    // The k best alone, all NaN where a logit of the row is NaN or infinite: of a head in two planes, half its bytes are read (likeliest.cpp).
+    // The k best alone, all NaN where a logit of the row is NaN or infinite. Of a head in two planes, half the bytes are read
+    // where they tell (likeliest.cpp).
     void likeliest(const float* hidden, int64_t num_rows, int64_t k, int64_t* ids, float* values);
     int64_t whole_heads_read() const { return whole_heads_read_; }  // because the upper plane left it open
 
@@ -56,9 +58,13 @@ private:
     void share_out(int64_t chunks, const std::function<void(int thread, int64_t chunk)>& f);
     void likeliest_of_all(const float* hidden, int64_t num_rows, int64_t k, int64_t* ids, float* values);
     void make_upper_lane(int64_t rows);          // likeliest.cpp
-    void measure_scales();
+    void read_digits();
     struct Doubt {
-        float most, surprising;  // of the upper sum's distance from the whole one, in scales of the row
+        float sigma, leaning, certain;
+        // The distance of a row's upper sum from its whole one.
+        float at_most(const Planes::Digits& row, float sigmas) const {
+            return sigmas * sigma * row.spread + leaning * row.lean + certain * row.scale;
+        }
     };
     Doubt doubt_of(int64_t row) const;
     std::vector<Best> multiply_upper_plane(int64_t rows, int64_t k);
@@ -92,9 +98,9 @@ private:
     std::atomic<bool> read_failed_ = false, out_of_memory_ = false;
     static constexpr int64_t HEAD_CHUNK = 64;    // row blocks, 2,048 ids
     Lane head_lane_, upper_lane_;
-    std::vector<float> largest_scales_;          // of a head in two planes, by id
+    std::vector<Planes::Digits> digits_;         // of a head in two planes, by id
     Array<float> upper_sums_;                    // [row][id]
-    int64_t whole_heads_read_ = 0;
+    int64_t whole_heads_read_ = 0, open_in_succession_ = 0, rows_since_tried_ = 0;
     bool recording_ = false;
     std::map<int32_t, double> seconds_;
 };

@@ -1,13 +1,15 @@
 // The likeliest ids, where the head stands in two planes: what the upper plane says of all, and both planes of a few.
 //
 // A code is 16 u + l: u the upper plane's, l a nibble of the lower one. With 7.5 for every l, the sum of a row is known but
-// for sum(scale * (l - 7.5) * activation); and since these nibbles are the last digits of their codes, that is noise: its
-// standard deviation is at most the row's largest scale times `sigma`, below. The k best of
-// those sums are multiplied in full, and then whatever SIGMAS of noise would lift to the worst of them: some hundred rows
-// of 262,144 for the likeliest alone, a few thousand at most for 64. Their logits have the same bits as in `top`.
+// for sum(scale * (l - 7.5) * activation). These nibbles are the last digits of their codes; of each row the pack says how
+// far their mean is from 7.5, which moves the sum by so much at most, and their standard deviation. What is left is noise,
+// as far as digits do not follow the activations: the k best of the upper sums are multiplied in full, and then whatever
+// SIGMAS of noise would lift to the worst of them: some ten rows of 262,144 for the likeliest alone, some thousand for 64.
+// Their logits have the same bits as in `top`.
 //
-// That the digits are noise is held against every row that is multiplied in full: one that is off by more than SURPRISE
-// standard deviations, of a head that nobody trained or somebody made up, and the whole head is read after all.
+// So an id is missed where noise is larger than that, once in some 10^11 rows. And each row that is multiplied in full is
+// a check: where one is off by more than SURPRISE, the digits follow the activations, and the whole head is read. Only a
+// head with single rows made for one hidden state would not be noticed.
 #include <cmath>
 #include <limits>
 
@@ -19,10 +21,12 @@ namespace gemsmith {
 
 namespace {
 
-constexpr int64_t ROWS_AT_ONCE = 8;      // that share one reading of the upper plane
 constexpr float SIGMAS = 7, SURPRISE = 6;
-constexpr double NIBBLE_SIGMA = 4.6098;  // of numbers 0 to 15, each as likely as the others
-constexpr float MIDDLE = 7.5f;
+constexpr float MIDDLE = 7.5f;  // of numbers 0 to 15
+// Every row of a batch multiplies rows of its own in full: from so many rows on, reading the whole head once is less.
+constexpr int64_t FEW_ROWS = 8, FEW_ROWS_OF_MANY_IDS = 2, MANY_IDS = 16;
+// Where the upper plane left so many rows in succession open, it is asked for one row in so many.
+constexpr int64_t OPEN_IN_SUCCESSION = 8, TRIED_AGAIN = 64;
 // From here on, different sums may be the same logit, and then it is the lower id that counts.
 constexpr float SATURATION = 6;          // soft caps
 
@@ -42,11 +46,11 @@ void Engine::make_upper_lane(int64_t rows) {
     }
 }
 
-// How far the upper plane's sum may be from the whole one, in scales of the row: the lower plane as noise, and at most,
-// with what is certain besides, of the upper lane's whole sums and of floats.
+// What makes doubt of a row's digits: noise, a mean that is not 7.5, and what is certain at most, of the upper lane's
+// whole sums and of floats.
 Engine::Doubt Engine::doubt_of(int64_t t) const {
     const Quantized row = head_lane_.quantized().row(t);
-    double variance = 0, scales = 0, terms = 0;
+    double variance = 0, leaning = 0, scales = 0, terms = 0;
     for (int64_t g = 0; g < head_lane_.width / GROUP; ++g) {
         int64_t squares = 0, sizes = 0;
         for (int64_t i = 0; i < GROUP; ++i) {
@@ -56,22 +60,22 @@ Engine::Doubt Engine::doubt_of(int64_t t) const {
         }
         const double scale = row.scales[g];
         variance += scale * scale * double(squares);
+        leaning += scale * std::abs(double(row.sums[g]));
         scales += scale;
         terms += scale * double(sizes);
     }
-    const float sigma = float(NIBBLE_SIGMA * std::sqrt(variance)), certain = float(64 * scales + 128 * 3e-5 * terms);
-    return {SIGMAS * sigma + certain, SURPRISE * sigma + certain};
+    return {float(std::sqrt(variance)), float(leaning), float(64 * scales + 128 * 3e-5 * terms)};
 }
 
-void Engine::measure_scales() {
+void Engine::read_digits() {
     const Planes planes(program_.embedding);
     const int64_t blocks = program_.embedding.num_blocks();
-    std::vector<float> scales(static_cast<size_t>(blocks * BLOCK_ROWS));
+    std::vector<Planes::Digits> digits(static_cast<size_t>(blocks * BLOCK_ROWS));
     share_out(ceil_div(blocks, HEAD_CHUNK), [&](int, int64_t c) {
         for (int64_t b = c * HEAD_CHUNK; b < std::min(blocks, (c + 1) * HEAD_CHUNK); ++b)
-            planes.largest_scales(b, &scales[size_t(b * BLOCK_ROWS)]);
+            planes.digits(b, &digits[size_t(b * BLOCK_ROWS)]);
     });
-    largest_scales_ = std::move(scales);
+    digits_ = std::move(digits);
 }
 
 void Engine::likeliest_of_all(const float* hidden, int64_t num_rows, int64_t k, int64_t* ids, float* values) {
@@ -82,25 +86,27 @@ void Engine::likeliest_of_all(const float* hidden, int64_t num_rows, int64_t k, 
 }
 
 void Engine::likeliest(const float* hidden, int64_t num_rows, int64_t k, int64_t* ids, float* values) {
-    if (program_.embedding.format != Format::Q8Planes) return likeliest_of_all(hidden, num_rows, k, ids, values);
-    const int64_t D = program_.dims.hidden_size;
-    if (largest_scales_.empty()) measure_scales();
-    for (int64_t row = 0; row < num_rows; row += ROWS_AT_ONCE) {
-        const int64_t rows = std::min(ROWS_AT_ONCE, num_rows - row);
-        make_head_lane(hidden + row * D, rows);
-        make_upper_lane(rows);
-        const std::vector<Best> best = multiply_upper_plane(rows, k);
-        std::vector<int64_t> open;  // rows whose answer the upper plane leaves open; their head lanes are made anew
-        for (int64_t t = 0; t < rows; ++t) {
-            const std::vector<Candidate> found = find_likeliest(t, k, best[size_t(t)]);
-            if (found.empty()) open.push_back(row + t);
-            for (size_t i = 0; i < found.size(); ++i) {
-                ids[(row + t) * k + int64_t(i)] = found[i].id;
-                values[(row + t) * k + int64_t(i)] = found[i].value;
-            }
+    const bool is_hopeless = open_in_succession_ >= OPEN_IN_SUCCESSION && ++rows_since_tried_ % TRIED_AGAIN;
+    if (program_.embedding.format != Format::Q8Planes || num_rows > (k < MANY_IDS ? FEW_ROWS : FEW_ROWS_OF_MANY_IDS) || is_hopeless)
+        return likeliest_of_all(hidden, num_rows, k, ids, values);
+    if (digits_.empty()) read_digits();
+    make_head_lane(hidden, num_rows);
+    make_upper_lane(num_rows);
+    const std::vector<Best> best = multiply_upper_plane(num_rows, k);
+    std::vector<bool> is_open(static_cast<size_t>(num_rows));
+    for (int64_t t = 0; t < num_rows; ++t) {
+        const std::vector<Candidate> found = find_likeliest(t, k, best[size_t(t)]);
+        is_open[size_t(t)] = int64_t(found.size()) != k;
+        open_in_succession_ = is_open[size_t(t)] ? open_in_succession_ + 1 : 0;
+        for (size_t i = 0; i < found.size(); ++i) {
+            ids[t * k + int64_t(i)] = found[i].id;
+            values[t * k + int64_t(i)] = found[i].value;
         }
-        for (int64_t r : open) likeliest_of_all(hidden + r * D, 1, k, ids + r * k, values + r * k);
-        whole_heads_read_ += int64_t(open.size());
+    }
+    for (int64_t t = 0; t < num_rows; ++t) {
+        if (!is_open[size_t(t)]) continue;
+        likeliest_of_all(hidden + t * program_.dims.hidden_size, 1, k, ids + t * k, values + t * k);
+        ++whole_heads_read_;
     }
 }
 
@@ -134,13 +140,13 @@ std::vector<Candidate> Engine::find_likeliest(int64_t t, int64_t k, const Best& 
     const std::vector<Candidate> first = multiply_in_full(t, k, ids, doubt, 0);
     if (first.empty()) return {};
     const float threshold = first.back().value;  // the k-th best is at least as good
-    if (!(std::abs(first.front().value) + doubt.most * largest_scales_[size_t(first.front().id)] < SATURATION * cap)) return {};
+    if (!(std::abs(threshold) < SATURATION * cap)) return {};
 
     std::vector<std::vector<int64_t>> reaching(size_t(pool_.threads()));
     share_out(ceil_div(blocks, HEAD_CHUNK), [&](int thread, int64_t c) {
         const int64_t end = std::min(V, (c + 1) * HEAD_CHUNK * BLOCK_ROWS);
         for (int64_t id = c * HEAD_CHUNK * BLOCK_ROWS; id < end; ++id)  // a NaN is not below the threshold
-            if (!(upper[id] + doubt.most * largest_scales_[size_t(id)] < threshold)) reaching[size_t(thread)].push_back(id);
+            if (!(upper[id] + doubt.at_most(digits_[size_t(id)], SIGMAS) < threshold)) reaching[size_t(thread)].push_back(id);
     });
     ids.clear();
     for (const auto& own : reaching) ids.insert(ids.end(), own.begin(), own.end());
@@ -167,7 +173,7 @@ std::vector<Candidate> Engine::multiply_in_full(int64_t t, int64_t k, std::vecto
         isa().matmul({Format::Q8, BLOCK_ROWS, planes.upper.cols, block}, 0, 1, head_lane_.from(t), 1, sums, BLOCK_ROWS);
         const int64_t n = std::min(BLOCK_ROWS, count - c * BLOCK_ROWS);
         for (int64_t i = 0; i < n; ++i)
-            if (!(std::abs(sums[i] - upper[rows[i]]) <= doubt.surprising * largest_scales_[size_t(rows[i])])) is_noise = false;
+            if (!(std::abs(sums[i] - upper[rows[i]]) <= doubt.at_most(digits_[size_t(rows[i])], SURPRISE))) is_noise = false;
         if (softcap > 0) isa().softcap(sums, n, softcap);
         for (int64_t i = 0; i < n; ++i) best[size_t(thread)].offer({sums[i], rows[i]});
     });

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "../isa/table.h"
 #include "unpack.h"
 
 namespace gemsmith {
@@ -47,30 +48,23 @@ void Planes::join(const int64_t* rows, std::byte* block) const {
 }
 
 void Planes::join_block(int64_t row_block, std::byte* block) const {
-    for (int64_t g = 0; g < groups_; ++g, block += Q8_BLOCK) {
-        const Group from = group(row_block * BLOCK_ROWS, g);
-        for (int64_t pair = 0; pair < PAIRS; ++pair) {
-            const auto *above = reinterpret_cast<const uint8_t*>(from.upper + 128 * pair),
-                       *below = reinterpret_cast<const uint8_t*>(from.lower + 128 * pair);
-            uint8_t joined[2][128];
-            for (int i = 0; i < 128; ++i) {
-                joined[0][i] = uint8_t((above[i] & 15) << 4 | (below[i] & 15));
-                joined[1][i] = uint8_t((above[i] & 240) | below[i] >> 4);
-            }
-            std::memcpy(block + 256 * pair, joined, sizeof joined);
-        }
-        std::memcpy(block + Q8_CODES, from.scale, 2 * BLOCK_ROWS);
-    }
+    const Group first = group(row_block * BLOCK_ROWS, 0);
+    for (int64_t g = 0; g < groups_; ++g) isa().join(first.upper + g * UPPER_BLOCK, first.lower + g * UPPER_CODES, block + g * Q8_BLOCK);
 }
 
-void Planes::largest_scales(int64_t row_block, float* out) const {
+void Planes::digits(int64_t row_block, Digits* out) const {
     uint16_t largest[BLOCK_ROWS] = {}, scales[BLOCK_ROWS];
     for (int64_t g = 0; g < groups_; ++g) {
         std::memcpy(scales, group(row_block * BLOCK_ROWS, g).scale, sizeof scales);
         for (int64_t r = 0; r < BLOCK_ROWS; ++r)  // without their signs, floats are ordered as their bits are
             largest[r] = std::max(largest[r], uint16_t(scales[r] & 0x7fff));
     }
-    std::transform(largest, largest + BLOCK_ROWS, out, half_to_float);
+    for (int64_t r = 0; r < BLOCK_ROWS; ++r) {
+        float known[2];
+        std::memcpy(known, digits_ + (row_block * BLOCK_ROWS + r) * int64_t(sizeof known), sizeof known);
+        const float scale = half_to_float(largest[r]);
+        out[r] = {scale, scale * known[0], scale * known[1]};
+    }
 }
 
 void Planes::unpack(int64_t row, float* out) const {

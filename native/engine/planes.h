@@ -13,17 +13,23 @@ public:
     explicit Planes(const Matrix& head)  // whose format is Q8Planes
         : upper{Format::Q4, head.rows, head.cols, head.data},
           lower_(head.data + head.num_blocks() * row_block_bytes(Format::Q4, head.cols)),
-          groups_(ceil_div(head.cols, GROUP)) {}
+          groups_(ceil_div(head.cols, GROUP)),
+          digits_(lower_ + head.num_blocks() * groups_ * BLOCK_ROWS * GROUP / 2) {}
 
     const Matrix upper;  // with the codes' own scales: sixteen times too small for its codes
 
     int64_t block_bytes() const { return row_block_bytes(Format::Q8, upper.cols); }
     // 32 rows, wherever they stand, as one row block of a Q8 matrix of `block_bytes()`.
     void join(const int64_t* rows, std::byte* block) const;
-    // The same of one row block as it stands, ten times sooner.
+    // The same of one row block as it stands, many times sooner.
     void join_block(int64_t row_block, std::byte* block) const;
-    // The largest scale of each row of one row block.
-    void largest_scales(int64_t row_block, float* out) const;
+
+    // Of a row: its largest scale, and that times what is known of its lower nibbles: how far their mean is from 7.5, and
+    // their standard deviation.
+    struct Digits {
+        float scale, lean, spread;
+    };
+    void digits(int64_t row_block, Digits* out) const;
     // One row as floats: [cols].
     void unpack(int64_t row, float* out) const;
 
@@ -37,6 +43,7 @@ private:
 
     const std::byte* lower_;
     int64_t groups_;
+    const std::byte* digits_;
 };
 
 }  // namespace gemsmith

@@ -21,6 +21,9 @@ struct IsaTable {
     void (*matmul)(const Matrix& matrix, int64_t begin, int64_t end, const Activations& x, int64_t num_tokens,
                    float* out, int64_t stride);
 
+    // a block of Q8 from its halves in both planes of a head
+    void (*join)(const std::byte* upper, const std::byte* lower, std::byte* block);
+
     // 8-bit codes with a scale per 32: scale = max|x| / 127, code = round to nearest even of x * (127 / max|x|);
     // zeros up to the padded length.
     void (*quantize_row)(const float* x, int64_t n, Quantized row);

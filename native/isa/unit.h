@@ -28,12 +28,14 @@ namespace tiles {
 #include "../matmul/tile.h"
 #include "../matmul/floats.h"
 #include "../matmul/matmul.h"
+#include "../matmul/join.h"
 }  // namespace tiles
 
 extern const IsaTable table;
 const IsaTable table = {
     .name = GEMSMITH_TEXT(GEMSMITH_ISA),
     .matmul = tiles::matmul,
+    .join = tiles::join,
     .quantize_row = rows::quantize_row,
     .rms_norm = rows::rms_norm,
     .add_rms_norm = rows::add_rms_norm,

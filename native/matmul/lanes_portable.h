@@ -76,11 +76,11 @@ inline Floats load_as_float(const std::byte* p) {
     return bits_as<Floats>(load_words(p) << 16);
 }
 
-// What `Codes::dot` starts from is -OFFSET times the sum of the activations' codes. Codes are unpacked signed here.
+// What `Codes::dot` starts from is -OFFSET times the sum of the activations' codes. Others than Q4 are unpacked signed.
 template <Format F>
-constexpr int32_t OFFSET = 0;
+constexpr int32_t OFFSET = F == Format::Q4 ? 8 : 0;
 
-// 16 rows by 32 columns of codes, unpacked to signed values, column by column.
+// 16 rows by 32 columns of codes, column by column.
 template <Format F>
 struct Codes {
     int16_t value[32][LANES];
@@ -94,7 +94,7 @@ struct Codes {
                 if constexpr (F == Format::Q8)
                     value[column][row] = static_cast<int16_t>(bytes[128 * quad + i] - 128);
                 else if constexpr (F == Format::Q4)
-                    value[column][row] = static_cast<int16_t>(((bytes[128 * (quad / 2) + i] >> 4 * (quad % 2)) & 15) - 8);
+                    value[column][row] = static_cast<int16_t>((bytes[128 * (quad / 2) + i] >> 4 * (quad % 2)) & 15);
                 else
                     value[column][row] = static_cast<int16_t>(
                         2 * ((bytes[128 * (2 * group + quad / 4) + i] >> 2 * (quad % 4)) & 3) - 3);

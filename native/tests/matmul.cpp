@@ -45,7 +45,7 @@ struct Inputs {
     Activations view;
 };
 
-void make_inputs(Random& random, std::int64_t cols, std::int64_t tokens, Inputs& in) {
+void make_inputs(Random& random, Format format, std::int64_t cols, std::int64_t tokens, Inputs& in) {
     const std::int64_t stride = padded(cols), groups = stride / GROUP;
     in.values = random.numbers(tokens * stride, true);
     in.codes.assign(tokens * stride, 0);
@@ -58,6 +58,8 @@ void make_inputs(Random& random, std::int64_t cols, std::int64_t tokens, Inputs&
             in.sums[t * groups + i / GROUP] += code;
             in.scales[t * groups + i / GROUP] = 0.01f + 0.001f * static_cast<float>(i / GROUP % 7);
         }
+    if (format == Format::Q4)  // whatever it is given is what it subtracts
+        for (std::int32_t& sum : in.sums) sum += static_cast<std::int32_t>(random.below(100));
     in.view = {in.values.data(), stride, {in.codes.data(), in.scales.data(), in.sums.data(), stride}};
 }
 
@@ -73,7 +75,7 @@ int main() {
             const auto bytes = packed(random, formats[i], rows, cols);
             const Matrix matrix{formats[i], rows, cols, bytes.data()};
             Inputs in;
-            make_inputs(random, cols, tokens, in);
+            make_inputs(random, formats[i], cols, tokens, in);
             const std::int64_t stride = BLOCK_ROWS * matrix.num_blocks() + random.below(9);
             const std::int64_t begin = random.below(matrix.num_blocks());
             const std::int64_t end = begin + 1 + random.below(matrix.num_blocks() - begin);

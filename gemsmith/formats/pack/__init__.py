@@ -18,7 +18,7 @@ from gemsmith.formats.pack.head import PACK_FILE
 from gemsmith.formats.pack.memory import pack_in_memory
 from gemsmith.formats.pack.open import Pack, PackedView, is_pack, open_pack
 from gemsmith.formats.pack.plan import PackedTensor, all_packed_tensors, packed_tensors
-from gemsmith.formats.pack.policy import POLICIES, Policy, pack_bytes
+from gemsmith.formats.pack.policy import POLICIES, Policy, pack_bytes, usually_read
 from gemsmith.formats.pack.sizes import PackSizes, known_sizes, planned_sizes, sizes_of
 from gemsmith.formats.pack.source import PackSource, SourceTensor
 from gemsmith.formats.pack.verify import damaged, verify_pack
@@ -44,6 +44,7 @@ __all__ = [
     "packed_tensors",
     "planned_sizes",
     "sizes_of",
+    "usually_read",
     "verify_pack",
     "write_pack",
 ]

@@ -8,7 +8,7 @@ import numpy as np
 
 from gemsmith.formats.pack.plan import EXPERT_GATE_UP, PackedTensor
 from gemsmith.formats.pack.source import PackSource, Rows
-from gemsmith.quant import PLANES, row_block_bytes, split
+from gemsmith.quant import PLANES, digits, lower_plane, row_block_bytes, upper_plane
 from gemsmith.quant.floats import check_finite
 
 
@@ -40,12 +40,16 @@ def _matrix(part: Rows, first: int, last: int, format: str) -> Iterator[tuple[np
 
 def _planes(part: Rows) -> Iterator[tuple[np.ndarray, int]]:
     """The upper plane, then the lower one: the source is read twice, and neither is ever held as a whole."""
-    for plane in (0, 1):
-        for a, b in _slabs(part, 0, part.num_rows):
-            half = (b - a) * part.cols // 2
-            numbers = half if plane else (b - a) * part.cols - half
-            yield split(part.packed(a, b, "q8"), part.cols)[plane], numbers
-            part.release(a, b)
+    known = []
+    for a, b in _slabs(part, 0, part.num_rows):
+        yield upper_plane(part.packed(a, b, "q8"), part.cols), (b - a) * part.cols // 2
+        part.release(a, b)
+    for a, b in _slabs(part, 0, part.num_rows):
+        packed = part.packed(a, b, "q8")
+        known.append(digits(packed, part.cols))
+        yield lower_plane(packed, part.cols), (b - a) * part.cols - (b - a) * part.cols // 2
+        part.release(a, b)
+    yield np.concatenate(known).view(np.uint8).reshape(-1), 0
 
 
 def _interleaved(

@@ -15,7 +15,7 @@ from gemsmith.formats.files import read_json_object, read_text
 from gemsmith.formats.header import Entry
 from gemsmith.formats.pack.head import PACK_FILE, PAGE, Described, read_header, stored_as
 from gemsmith.formats.pack.plan import PackedTensor, all_packed_tensors, is_head
-from gemsmith.formats.pack.policy import FLOATS, most_read
+from gemsmith.formats.pack.policy import FLOATS
 from gemsmith.formats.pack.small_files import TINY, check_small_files
 from gemsmith.formats.tensor import TensorView
 from gemsmith.quant import FORMATS, PLANES, ROW_FORMATS
@@ -47,11 +47,6 @@ class PackedView:
     file_offset: int  # of the buffer, for those who read by themselves; 0 in memory
     path: Path | None  # None in memory
     sha256: str = ""  # of its bytes in the file, padding included; empty in memory
-
-    @property
-    def read(self) -> int:
-        """Bytes of it that a token may read."""
-        return most_read(self.format, self.buffer.nbytes)
 
     def as_released(self) -> TensorView:
         """A vector or plain tensor for a reader of checkpoints."""

@@ -8,12 +8,12 @@
             share K/V; all experts of a mixture; in a model with neither, the MLPs of the later half
 
 Whatever the policy, vectors are float32, the router is float32 (small, and it chooses), the senses keep their type. A
-head of 8 bits stands in two planes (`quant.planes`), of which a written token reads one.
+head of 8 bits stands in two planes (`quant.planes`), of which a written token usually reads one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, get_args
 
 from gemsmith.config.model import ModelConfig
@@ -40,7 +40,7 @@ def tensor_formats(config: ModelConfig, policy: str, dtypes: Mapping[str, str]) 
     }
 
 
-def format_of(tensor: PackedTensor, text: TextConfig, policy: str, dtypes: Iterable[str]) -> str:
+def format_of(tensor: PackedTensor, text: TextConfig, policy: str, dtypes: Sequence[str]) -> str:
     """The format of one tensor, made of released ones of these types."""
     if tensor.arrangement == "vector" or tensor.name.endswith("router.proj.weight"):
         return "f32"
@@ -55,7 +55,8 @@ def format_of(tensor: PackedTensor, text: TextConfig, policy: str, dtypes: Itera
         format = "q2" if takes_two_bits(tensor, text) else "q4"
     else:
         format = policy
-    return PLANES if format == "q8" and is_head(tensor.name) else format
+    is_noise = "Q4_0" not in dtypes  # else 16 levels became 8 bits, and the upper nibble is the sign
+    return PLANES if format == "q8" and is_head(tensor.name) and is_noise else format
 
 
 def widest(formats: Iterable[str]) -> str:
@@ -78,9 +79,9 @@ def takes_two_bits(tensor: PackedTensor, text: TextConfig) -> bool:
     return layer >= text.num_hidden_layers // 2 and ".mlp." in tensor.name
 
 
-def most_read(format: str, nbytes: int) -> int:
-    """Bytes that a token may read of a tensor of so many."""
-    return upper_bytes(nbytes) if format == PLANES else nbytes
+def usually_read(format: str, rows: int, cols: int, nbytes: int) -> int:
+    """Bytes that a token reads of a tensor of `nbytes` that it needs all of: of a head in two planes the upper one."""
+    return upper_bytes(rows, cols) if format == PLANES else nbytes
 
 
 def pack_bytes(text: TextConfig, policy: str, dtype: str = "BF16") -> dict[str, int]:

@@ -9,13 +9,13 @@ from gemsmith.config.model import ModelConfig
 from gemsmith.formats.pack.head import PACK_FILE, entries_of
 from gemsmith.formats.pack.open import Pack
 from gemsmith.formats.pack.plan import TABLE, all_packed_tensors
-from gemsmith.formats.pack.policy import most_read, tensor_formats
+from gemsmith.formats.pack.policy import tensor_formats, usually_read
 from gemsmith.formats.pack.source import PackSource
 
 
 @dataclass(frozen=True)
 class PackSizes:
-    """`tensors` by name, the senses' too, and how much a token may `read` of each; `formats` are the bytes of each."""
+    """`tensors` by name, the senses' too, and what a token usually `read`s of each; `formats` are the bytes of each."""
 
     tensors: dict[str, int] = field(repr=False)
     read: dict[str, int] = field(repr=False)
@@ -36,7 +36,8 @@ class PackSizes:
 def sizes_of(pack: Pack) -> PackSizes:
     """Of a pack that is there."""
     file = (pack.path / PACK_FILE).stat().st_size if pack.path is not None else 0
-    return _sizes({n: (view.format, view.buffer.nbytes) for n, view in pack.tensors.items()}, file)
+    found = {name: (view.format, view.rows, view.cols, view.buffer.nbytes) for name, view in pack.tensors.items()}
+    return _sizes(found, file)
 
 
 def planned_sizes(source: PackSource, policy: str) -> PackSizes:
@@ -53,14 +54,15 @@ def known_sizes(config: ModelConfig, policy: str, dtype: str = "BF16") -> PackSi
 
 def _planned(config: ModelConfig, policy: str, dtypes: Mapping[str, str]) -> PackSizes:
     tensors, formats = all_packed_tensors(config), tensor_formats(config, policy, dtypes)
-    found = {tensor.name: (formats[tensor.name], tensor.nbytes(formats[tensor.name])) for tensor in tensors}
+    found = {t.name: (formats[t.name], t.rows, t.cols, t.nbytes(formats[t.name])) for t in tensors}
     return _sizes(found, entries_of(tensors, formats)[-1].stop)
 
 
-def _sizes(tensors: dict[str, tuple[str, int]], file: int) -> PackSizes:
+def _sizes(tensors: dict[str, tuple[str, int, int, int]], file: int) -> PackSizes:
+    """Of tensors by name: format, rows, columns, bytes."""
     formats: dict[str, int] = {}
-    for format, nbytes in tensors.values():
+    for format, _, _, nbytes in tensors.values():
         formats[format] = formats.get(format, 0) + nbytes
     ordered = dict(sorted(formats.items(), key=lambda each: -each[1]))
-    read = {name: most_read(*each) for name, each in tensors.items()}
-    return PackSizes({name: nbytes for name, (_, nbytes) in tensors.items()}, read, ordered, file)
+    read = {name: usually_read(*each) for name, each in tensors.items()}
+    return PackSizes({name: each[-1] for name, each in tensors.items()}, read, ordered, file)

@@ -18,6 +18,7 @@ import numpy as np
 from gemsmith import kernels
 from gemsmith.config import ModelConfig
 from gemsmith.errors import GemsmithError, ModelFileError, UnsupportedMediaError
+from gemsmith.formats.pack import usually_read
 from gemsmith.media.prepared import Prepared
 from gemsmith.runtime.cpu.lower import Program
 from gemsmith.runtime.places import Placeholders, chunks
@@ -89,8 +90,9 @@ class CpuRuntime:
 
     @property
     def weight_bytes(self) -> dict[str, int]:
-        """Bytes of each of the text decoder's packed tensors; of a head in two planes, those of the upper one."""
-        return {name: view.read for name, view in self.program.tensors.items() if view.arrangement != "plain"}
+        """What is usually read of each of the text decoder's packed tensors."""
+        views = (view for view in self.program.tensors.values() if view.arrangement != "plain")
+        return {v.name: usually_read(v.format, v.rows, v.cols, v.buffer.nbytes) for v in views}
 
     def new(self) -> int:
         handle: int = self._engine.create()
