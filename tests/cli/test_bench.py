@@ -90,7 +90,7 @@ def test_counts_are_words():
     assert [bench.counted(n, "token") for n in (1, 2, 5000)] == ["1 token", "2 tokens", "5,000 tokens"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_real_model(gemsmith_, monkeypatch):
     pytest.importorskip("torch")
     monkeypatch.undo()

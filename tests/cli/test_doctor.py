@@ -471,7 +471,7 @@ def test_scanning_is_bounded_and_counts(monkeypatch: pytest.MonkeyPatch) -> None
 # The whole command.
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_everything_in_one_go_within_the_time_and_without_a_connection(
     gemsmith_: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -99,6 +99,7 @@ def judge(raw: bytes, path: Path) -> str | None:
     return None
 
 
+@pytest.mark.long
 def test_on_headers_that_are_nearly_right(tmp_path: Path) -> None:
     verdicts = {"read": 0, "refused": 0, "stricter": 0}
 

@@ -63,6 +63,7 @@ def test_safetensors_lengths_cost_nothing(tmp_path: Path) -> None:
         assert found.peak < 1 * MB and found.seconds < 1, f"{name}: {found}"
 
 
+@pytest.mark.long
 def test_safetensors_headers_are_bounded(tmp_path: Path) -> None:
     count = 1_000_000
     many = b"".join(b'"%d":' % i + EMPTY + b"," for i in range(count))

@@ -105,6 +105,7 @@ def test_is_read_within_two_seconds(shared_data: Path) -> None:
     assert min(seconds) <= 2
 
 
+@pytest.mark.long
 def test_written_as_tokenizer_json_the_library_agrees(real: Tokenizer, tmp_path: Path) -> None:
     import json
 
