@@ -67,9 +67,7 @@ void Worker::experts_up(const Step& step) {
             const Matrix expert{m.format, m.rows, m.cols, m.data + e.used_experts_[used] * bytes};
             multiply(expert, 4 * u, last, lane(step.in).from(first), count, y, stride);
             for (int64_t t = 0; t < count; ++t)
-                for (int64_t c = 0; c < stride; c += 128)
-                    gate_units(lane(step.out), first + t, u + c / 128, y + t * stride + c, y + t * stride + c + BLOCK_ROWS,
-                               std::min<int64_t>(128, stride - c) / 2, step.forms);
+                gate_units(lane(step.out), first + t, u, y + t * stride, y + t * stride + BLOCK_ROWS, stride / 2, step.forms);
             i += num;
         }
     });

@@ -5,7 +5,8 @@
 
 namespace gemsmith {
 
-constexpr int64_t UNIT = 64;  // results that are quantised together: ROW_PADDING
+constexpr int64_t UNIT = 64;  // results at least that are quantised together: ROW_PADDING
+constexpr int64_t ONE_ROW_UNITS = 16;  // at most, of gate and up for one row
 // Of a matrix for many rows: each piece copies the rows' codes side by side (matmul/tile.h), 2 to 3 % of its work at
 // eight blocks, twice that at four.
 constexpr int64_t MANY_BLOCKS = 8;
@@ -30,8 +31,8 @@ void Worker::matmul(const Step& step) {
     });
 }
 
-// 64 (or, at the end, fewer) values of one row into columns from 64 * unit of a lane.
-void Worker::put_unit(Lane& out, int64_t row, int64_t unit, const float* values, int64_t n, int32_t forms) const {
+// n values of one row into columns from 64 * unit of a lane; a multiple of 64, but at the row's end.
+void Worker::put_units(Lane& out, int64_t row, int64_t unit, const float* values, int64_t n, int32_t forms) const {
     const int64_t column = unit * UNIT;
     if (forms & FLOATS) std::copy_n(values, n, out.values.data() + row * out.width + column);
     if (forms & CODES) {
@@ -43,16 +44,16 @@ void Worker::put_unit(Lane& out, int64_t row, int64_t unit, const float* values,
 // The same for gelu(gate) * up, where both stand in alternating runs of 32.
 void Worker::gate_units(Lane& out, int64_t row, int64_t unit, const float* gate, const float* up, int64_t n,
                         int32_t forms) const {
-    alignas(64) float h[UNIT];
+    alignas(64) float h[ONE_ROW_UNITS * UNIT];
     for (int64_t i = 0; i < n; i += BLOCK_ROWS)
         k.gelu_gate(gate + 2 * i, up + 2 * i, std::min(BLOCK_ROWS, n - i), h + i);
-    put_unit(out, row, unit, h, n, forms);
+    put_units(out, row, unit, h, n, forms);
 }
 
 void Worker::gated_up(const Step& step) {
     const Matrix& m = step.matrices[0];
     const int64_t rows = num_rows(step), blocks = m.num_blocks(), units = ceil_div(blocks, 4);
-    const int64_t at_once = rows == 1 ? 16 : MANY_BLOCKS / 4;
+    const int64_t at_once = rows == 1 ? ONE_ROW_UNITS : MANY_BLOCKS / 4;
     const Activations x = lane(step.in).from(0);
     share_matrix(units, 1, at_once, rows == 1, [&](int64_t begin, int64_t end) {
         float* y = scratch(rows * at_once * 4 * BLOCK_ROWS);
@@ -60,9 +61,7 @@ void Worker::gated_up(const Step& step) {
             const int64_t last = std::min(blocks, 4 * std::min(u + at_once, end)), stride = (last - 4 * u) * BLOCK_ROWS;
             multiply(m, 4 * u, last, x, rows, y, stride);
             for (int64_t t = 0; t < rows; ++t)
-                for (int64_t c = 0; c < stride; c += 2 * UNIT)
-                    gate_units(lane(step.out), t, u + c / (2 * UNIT), y + t * stride + c, y + t * stride + c + BLOCK_ROWS,
-                               std::min(2 * UNIT, stride - c) / 2, step.forms);
+                gate_units(lane(step.out), t, u, y + t * stride, y + t * stride + BLOCK_ROWS, stride / 2, step.forms);
         }
     });
 }
@@ -82,7 +81,7 @@ void Worker::per_layer_gate(const Step& step) {
                 const int64_t c = u * UNIT, n = std::min(UNIT, P - c);
                 float* h = y + t * stride + (c - first * BLOCK_ROWS);
                 k.gelu_gate(h, inputs + c, n, h);
-                put_unit(out, t, u, h, n, step.forms);
+                put_units(out, t, u, h, n, step.forms);
             }
         }
     });

@@ -37,7 +37,7 @@ private:
     template <typename F>
     void share_matrix(int64_t total, int64_t least, int64_t most, bool is_one_row, F f);
     void make_lane(const Step& step, Lane& lane, int64_t row, const float* values, int64_t n) const;
-    void put_unit(Lane& out, int64_t row, int64_t unit, const float* values, int64_t n, int32_t forms) const;
+    void put_units(Lane& out, int64_t row, int64_t unit, const float* values, int64_t n, int32_t forms) const;
     void gate_units(Lane& out, int64_t row, int64_t unit, const float* gate, const float* up, int64_t n, int32_t forms) const;
 
     void embed(const Step&);            // rows.cpp

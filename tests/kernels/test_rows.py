@@ -53,19 +53,29 @@ def test_halves_go_to_the_even_code(isa: str) -> None:
 @EVERY_ISA
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_a_group_with_a_bad_value_becomes_nan_and_others_stay(isa: str, bad: float) -> None:
-    x = row(96)
+    x = row(96 + 128)  # four groups are made together, the last three each alone
     good = native.quantize_row(isa, x)
-    x[40] = bad
-    codes, scales, sums = native.quantize_row(isa, x)
-    assert np.isnan(scales).tolist() == [False, True, False, False]
-    assert not codes[32:64].any() and sums[1] == 0
-    np.testing.assert_array_equal(codes[:32], good[0][:32])
+    for group in range(7):
+        broken = x.copy()
+        broken[32 * group + 8] = bad
+        codes, scales, sums = native.quantize_row(isa, broken)
+        own, others = np.arange(32) + 32 * group, np.arange(256) // 32 != group
+        assert np.isnan(scales[group]) and not codes[own].any() and sums[group] == 0
+        np.testing.assert_array_equal(codes[others], good[0][others])
+        for ours, before in ((scales, good[1]), (sums, good[2])):
+            np.testing.assert_array_equal(np.delete(ours, group), np.delete(before, group))
 
 
 @EVERY_ISA
-def test_a_group_too_small_to_scale_is_zero(isa: str) -> None:
-    codes, scales, _ = native.quantize_row(isa, np.full(32, 1e-39, np.float32))
-    assert not codes.any() and not scales.any()
+@pytest.mark.parametrize("tiny", [0.0, 1e-39])
+def test_a_group_too_small_to_scale_is_zero_and_others_stay(isa: str, tiny: float) -> None:
+    x = row(96 + 128)
+    for group in range(7):
+        x[32 * group : 32 * group + 32] = tiny
+        codes, scales, sums = native.quantize_row(isa, x)
+        expected = quantized(np.where(np.abs(x) < 1e-30, np.float32(0), x))
+        for ours, theirs in zip((codes, scales, sums), expected, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
 
 
 @EVERY_ISA
