@@ -26,7 +26,8 @@ examples:
   gemsmith bench pebble --json > speed.json
 
 Reading a prompt and writing tokens are timed apart; both begin with --depth
-tokens in the cache. Figures are medians. The shares say how much of the time
+tokens in the cache, and all tokens have been read once before, so that none is
+waited for on the disk. Figures are medians. The shares say how much of the time
 the machine's memory or cores needed at the least, measured in the same run: the
 best of five plain reads of 2 GB, and the best of five loops of 8-bit products.
 """

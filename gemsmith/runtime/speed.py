@@ -2,7 +2,11 @@
 
 The two are timed apart, each on a sequence that already holds `depth` tokens, as llama.cpp's `llama-bench` does, so
 that figures can be compared. Ids are drawn at random, those that are fed back too: a model that repeats itself would
-find its experts and rows in the cache. The likeliest token is computed after each step, as whoever generates must.
+find its experts in the processor's cache. The likeliest token is computed after each step, as whoever generates must.
+
+All these ids are read once before anything is timed. Rows of a per-layer table stay on the disk until a token needs
+them, and experts of a mapped file likewise: what is timed is the processor, not the disk, as with programs that read
+the whole file at their start.
 """
 
 from __future__ import annotations
@@ -114,24 +118,26 @@ def measure(
     during: During = in_silence,
     kv: str | None = None,
 ) -> Speed:
-    """Time `work`, after as much of the prompt and `warm_up` written tokens that do not count.
+    """Time `work`, after all its ids have been read once and `warm_up` more have been written; these do not count.
 
     `kv` is what keys and values are kept in (see `runtime.cpu.kv`), for the bytes that a token reads.
     """
     ids = _Ids(config)
+    prompt, fed = ids(work.prompt), ids(work.generate)
     with during(f"putting {work.depth:,} tokens into the cache"):
         base = _filled(runtime, ids, work.depth)
     try:
         with during("warming up"):
-            _timed_prompt(runtime, base, ids, work.prompt)
-            _timed_generation(runtime, base, ids, warm_up)
+            _timed_prompt(runtime, base, prompt)
+            _timed_prompt(runtime, base, fed)
+            _timed_generation(runtime, base, ids(warm_up))
         timings = []
         with during("measuring what this machine can do"):
             before = limits()
         for i in range(repeats):
             with during(f"measuring, {i + 1} of {repeats}"):
-                prompt_s = _timed_prompt(runtime, base, ids, work.prompt)
-                generate_s = _timed_generation(runtime, base, ids, work.generate)
+                prompt_s = _timed_prompt(runtime, base, prompt)
+                generate_s = _timed_generation(runtime, base, fed)
                 after = limits()
             timings.append(Timing(prompt_s, generate_s, _better(before, after)))
             before = after
@@ -174,27 +180,27 @@ def _filled(runtime: Runtime, ids: _Ids, depth: int) -> int:
     return sequence
 
 
-def _timed_prompt(runtime: Runtime, base: int, ids: _Ids, length: int) -> float | None:
+def _timed_prompt(runtime: Runtime, base: int, ids: list[int]) -> float | None:
     """Seconds from ids to the likeliest next token."""
-    if not length:
+    if not ids:
         return None
-    prompt, sequence = ids(length), runtime.fork(base)
+    sequence = runtime.fork(base)
     try:
         start = time.perf_counter()
-        _ = runtime.step([Run(sequence, prompt, [length - 1])]).token_ids  # a result is computed when asked for
+        _ = runtime.step([Run(sequence, ids, [len(ids) - 1])]).token_ids  # a result is computed when asked for
         return time.perf_counter() - start
     finally:
         runtime.free(sequence)
 
 
-def _timed_generation(runtime: Runtime, base: int, ids: _Ids, length: int) -> float | None:
-    """Seconds that `length` steps of one token take."""
-    if not length:
+def _timed_generation(runtime: Runtime, base: int, ids: list[int]) -> float | None:
+    """Seconds that steps of one token each take."""
+    if not ids:
         return None
-    fed, sequence = ids(length), runtime.fork(base)
+    sequence = runtime.fork(base)
     try:
         start = time.perf_counter()
-        for token in fed:
+        for token in ids:
             _ = runtime.step([Run(sequence, [token], [0])]).token_ids
         return time.perf_counter() - start
     finally:

@@ -67,8 +67,19 @@ def test_both_are_timed_behind_the_depth(clockwork: Clockwork) -> None:
     sizes = [(before, len(ids), wanted) for before, ids, wanted in clockwork.steps]
     steps = [(600 + i, 1, [0]) for i in range(5)]
     once = [(600, 90, [89]), *steps]
-    assert sizes == [(0, 512, []), (512, 88, []), (600, 90, [89]), steps[0], *once, *once]
+    warm_up = [(600, 90, [89]), (600, 5, [4]), steps[0]]
+    assert sizes == [(0, 512, []), (512, 88, []), *warm_up, *once, *once]
     assert set(clockwork.lengths.values()) == {None}, "sequences that were not freed"
+
+
+def test_what_is_timed_was_read_before(clockwork: Clockwork) -> None:
+    """So that rows of a table on the disk are in memory, and the disk is not what is timed."""
+    measure(clockwork, CONFIG, Work(90, 5, 0), repeats=2, warm_up=3)
+    ids = [ids for _, ids, _ in clockwork.steps]
+    prompt, fed = ids[:2]
+    assert len(ids) == 2 + 3 + 2 * (1 + 5)
+    for start in (5, 11):
+        assert ids[start : start + 6] == [prompt, *([token] for token in fed)]
 
 
 def test_ids_are_plain_tokens_and_the_same_every_time(clockwork: Clockwork) -> None:
@@ -95,7 +106,7 @@ def test_what_is_not_asked_for_is_not_done(clockwork: Clockwork) -> None:
     found = measure(clockwork, CONFIG, Work(0, 2, 0), repeats=1, warm_up=0)
     assert (found.prompt_rates, found.time_to_first_token_s, found.arithmetic_share) == ([], None, None)
     assert found.bandwidth_share is None, "no limits were measured"
-    assert [len(ids) for _, ids, _ in clockwork.steps] == [1, 1]
+    assert [len(ids) for _, ids, _ in clockwork.steps] == [2, 1, 1]
 
 
 def test_a_step_that_raises_leaves_no_sequence_behind(clockwork: Clockwork) -> None:
