@@ -370,9 +370,11 @@ def table(results: Results) -> str:
         f"|---|{'---:|' * (len(engines) + 3)}",
     ]
     for cell in CELLS:
+        reads = shown([s.read_bytes_per_s / 1e9 for s in results.samples if s.cell == cell.name])
+        if not reads:  # not asked for
+            continue
         rates = [shown([sample.tokens_per_s for sample in results.of(engine, cell.name)]) for engine in engines]
         ratio, share = results.ratio(cell.name), results.share(cell.name)
-        reads = shown([s.read_bytes_per_s / 1e9 for s in results.samples if s.cell == cell.name])
         ratio_and_share = [f"{ratio:.2f}" if ratio else "", f"{share:.0%}" if share else ""]
         lines.append(f"| {' | '.join([cell.name, *rates, *ratio_and_share, reads])} |")
     peaks = [f"{(results.peak(engine) or 0) / 1e9:.2f}" for engine in engines]
