@@ -5,8 +5,8 @@
 
 namespace gemsmith {
 
-constexpr int64_t UNIT = 64;  // results at least that are quantised together: ROW_PADDING
-constexpr int64_t ONE_ROW_UNITS = 16;  // at most, of gate and up for one row
+constexpr int64_t UNIT = 64;        // results are quantised in multiples of it: ROW_PADDING
+constexpr int64_t MOST_UNITS = 16;  // of a row's gate and up at once
 // Of a matrix for many rows: each piece copies the rows' codes side by side (matmul/tile.h), 2 to 3 % of its work at
 // eight blocks, twice that at four.
 constexpr int64_t MANY_BLOCKS = 8;
@@ -44,7 +44,7 @@ void Worker::put_units(Lane& out, int64_t row, int64_t unit, const float* values
 // The same for gelu(gate) * up, where both stand in alternating runs of 32.
 void Worker::gate_units(Lane& out, int64_t row, int64_t unit, const float* gate, const float* up, int64_t n,
                         int32_t forms) const {
-    alignas(64) float h[ONE_ROW_UNITS * UNIT];
+    alignas(64) float h[MOST_UNITS * UNIT];
     for (int64_t i = 0; i < n; i += BLOCK_ROWS)
         k.gelu_gate(gate + 2 * i, up + 2 * i, std::min(BLOCK_ROWS, n - i), h + i);
     put_units(out, row, unit, h, n, forms);
@@ -53,7 +53,7 @@ void Worker::gate_units(Lane& out, int64_t row, int64_t unit, const float* gate,
 void Worker::gated_up(const Step& step) {
     const Matrix& m = step.matrices[0];
     const int64_t rows = num_rows(step), blocks = m.num_blocks(), units = ceil_div(blocks, 4);
-    const int64_t at_once = rows == 1 ? ONE_ROW_UNITS : MANY_BLOCKS / 4;
+    const int64_t at_once = rows == 1 ? MOST_UNITS : MANY_BLOCKS / 4;
     const Activations x = lane(step.in).from(0);
     share_matrix(units, 1, at_once, rows == 1, [&](int64_t begin, int64_t end) {
         float* y = scratch(rows * at_once * 4 * BLOCK_ROWS);
