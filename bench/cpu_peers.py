@@ -271,20 +271,8 @@ def built_llama_bench(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     say(f"building llama-bench of llama-cpp-python {LLAMA}, once; this takes a few minutes")
     name = f"llama-cpp-python=={LLAMA}"
-    fetch = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "-q",
-        "--no-deps",
-        "--no-binary",
-        ":all:",
-        "-d",
-        f"{folder}",
-        name,
-    ]
-    output(fetch)
+    fetch = f"pip download -q --no-deps --no-binary :all: {name} -d"
+    output([sys.executable, "-m", *fetch.split(), f"{folder}"])
     with tarfile.open(next(folder.glob("*.tar.gz"))) as archive:
         archive.extractall(folder, filter="data")
     source = next(folder.glob(f"*-{LLAMA}")) / "vendor" / "llama.cpp"
