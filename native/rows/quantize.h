@@ -27,40 +27,9 @@ GEMSMITH_INLINE void quantize_group(f32x16 low, f32x16 high, int8_t* codes, floa
     *sum = sum_of(first + second);
 }
 
-// Four groups together, which takes half the time of four alone.
-GEMSMITH_INLINE void quantize_four(const float* x, int8_t* codes, float* scales, int32_t* sums) {
-    f32x16 low[4], high[4];
-    i32x16 sizes[4], total[4];
-#pragma GCC unroll 4
-    for (int g = 0; g < 4; ++g) {
-        low[g] = load(x + g * 32), high[g] = load(x + g * 32 + 16);
-        sizes[g] = larger(bits(absolute(low[g])), bits(absolute(high[g])));
-    }
-    const IntFour top = largest_of(sizes);
-    const FloatFour largest = (FloatFour)top, factors = 127.0f / largest;
-    const IntFour is_plain = (top < 0x7f800000) & (factors < __builtin_inff());
-    if (!(is_plain[0] & is_plain[1] & is_plain[2] & is_plain[3])) {
-        for (int g = 0; g < 4; ++g) quantize_group(low[g], high[g], codes + g * 32, scales + g, sums + g);
-        return;
-    }
-#pragma GCC unroll 4
-    for (int g = 0; g < 4; ++g) {
-        const i32x16 first = rounded(low[g] * splat(factors[g])), second = rounded(high[g] * splat(factors[g]));
-        store(codes + g * 32, to_bytes(first));
-        store(codes + g * 32 + 16, to_bytes(second));
-        total[g] = first + second;
-    }
-    const FloatFour four_scales = largest / 127.0f;
-    const IntFour four_sums = sums_of(total);
-    __builtin_memcpy(scales, &four_scales, sizeof four_scales);
-    __builtin_memcpy(sums, &four_sums, sizeof four_sums);
-}
-
 inline void quantize_row(const float* x, int64_t n, Quantized row) {
     const int64_t num_groups = ceil_div(n, GROUP), num_padded = padded(n) / GROUP;
     int64_t g = 0;
-    for (; (g + 4) * GROUP <= n; g += 4)
-        quantize_four(x + g * 32, row.codes + g * 32, row.scales + g, row.sums + g);
     for (; (g + 1) * GROUP <= n; ++g)
         quantize_group(load(x + g * 32), load(x + g * 32 + 16), row.codes + g * 32, row.scales + g, row.sums + g);
     if (g < num_groups) {

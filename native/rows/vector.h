@@ -150,35 +150,6 @@ GEMSMITH_INLINE int32_t sum_of(i32x16 x) { return fold(x.part, [](auto a, auto b
 GEMSMITH_INLINE float largest_of(f32x16 x) { return fold(x.part, [](auto a, auto b) { return b < a ? a : b; }); }
 GEMSMITH_INLINE int32_t largest_of(i32x16 x) { return fold(x.part, [](auto a, auto b) { return b < a ? a : b; }); }
 
-// Four vectors of integers, each to one, at a time: most steps then work on all four together.
-typedef int32_t IntFour __attribute__((vector_size(16)));
-typedef float FloatFour __attribute__((vector_size(16)));
-template <class Part, class F>
-GEMSMITH_INLINE IntFour to_four(const Part (&part)[PARTS], F f) {
-    Part y = part[0];
-    if constexpr (PARTS == 2) y = f(part[0], part[1]);
-    if constexpr (PARTS == 4) y = f(f(part[0], part[2]), f(part[1], part[3]));
-    if constexpr (PART == 16) {
-        const auto half =
-            f(__builtin_shufflevector(y, y, 0, 1, 2, 3, 4, 5, 6, 7), __builtin_shufflevector(y, y, 8, 9, 10, 11, 12, 13, 14, 15));
-        return f(__builtin_shufflevector(half, half, 0, 1, 2, 3), __builtin_shufflevector(half, half, 4, 5, 6, 7));
-    } else if constexpr (PART == 8) {
-        return f(__builtin_shufflevector(y, y, 0, 1, 2, 3), __builtin_shufflevector(y, y, 4, 5, 6, 7));
-    } else {
-        return y;
-    }
-}
-template <class F>
-GEMSMITH_INLINE IntFour fold_four(const i32x16 (&x)[4], F f) {
-    const IntFour a = to_four(x[0].part, f), b = to_four(x[1].part, f);
-    const IntFour c = to_four(x[2].part, f), d = to_four(x[3].part, f);
-    const IntFour ab = f(__builtin_shufflevector(a, b, 0, 4, 1, 5), __builtin_shufflevector(a, b, 2, 6, 3, 7));
-    const IntFour cd = f(__builtin_shufflevector(c, d, 0, 4, 1, 5), __builtin_shufflevector(c, d, 2, 6, 3, 7));
-    return f(__builtin_shufflevector(ab, cd, 0, 1, 4, 5), __builtin_shufflevector(ab, cd, 2, 3, 6, 7));
-}
-GEMSMITH_INLINE IntFour sums_of(const i32x16 (&x)[4]) { return fold_four(x, [](auto a, auto b) { return a + b; }); }
-GEMSMITH_INLINE IntFour largest_of(const i32x16 (&x)[4]) { return fold_four(x, [](auto a, auto b) { return b < a ? a : b; }); }
-
 // Nearest whole number, halves to even, of |x| < 2^22. As bits: the whole number itself, offset by ROUNDING's.
 constexpr float ROUNDING = 12582912.0f;  // 1.5 * 2^23
 GEMSMITH_INLINE i32x16 rounded(f32x16 x) { return bits(x + splat(ROUNDING)) - bits(splat(ROUNDING)); }
